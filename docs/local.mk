@@ -1,0 +1,1 @@
+# docs/: nothing built yet

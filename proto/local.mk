@@ -1,0 +1,1 @@
+# proto/: nothing built yet

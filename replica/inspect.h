@@ -1,0 +1,105 @@
+/* Plain views of a replica for four-letter words, metrics and checkers. Reads
+ * only. Pointers and slices last until the next step.
+ *
+ * Long walks: inspect_hold() makes the replica keep client frames and
+ * deliveries waiting (sockets, ticks and the disk go on), so that a walk can
+ * take many turns of the loop and still see one state. Hold is counted; let go
+ * with inspect_release(). */
+#ifndef CORRAL_REPLICA_INSPECT_H
+#define CORRAL_REPLICA_INSPECT_H
+
+#include "proto/client_op.h"
+#include "replica/replica.h"
+
+struct inspect_server {
+    enum zab_role role;
+    bool serving;    /* answers clients */
+    bool standalone; /* an ensemble of one */
+    bool disk_low;
+    uint32_t epoch;
+    zxid_t zxid; /* last delivered */
+    zxid_t checkpoint_zxid;
+    int64_t uptime_ms;       /* since the first step */
+    uint64_t received, sent; /* packets */
+    uint64_t connections;    /* with or without a session */
+    uint64_t outstanding;    /* requests taken and not yet answered */
+    uint64_t latency_ms_min, latency_ms_max;
+    double latency_ms_avg;
+    uint64_t requests; /* answered, what avg is over */
+    uint64_t znodes, ephemerals, data_size, sessions;
+    uint64_t watches, watches_data, watch_paths, watch_conns;
+    uint64_t tree_digest, session_digest;
+    uint64_t auth_failed, sessions_expired, checkpoints;
+    uint64_t connections_refused; /* handshakes turned away */
+    /* Answered requests by kind of op, indexed as client_op's table walks. */
+    const struct inspect_op_count *ops;
+    size_t ops_count;
+};
+struct inspect_op_count {
+    const char *name; /* as in zk_op: "create", "get_data", ... lower case */
+    uint64_t count;
+};
+void inspect_server(const struct replica *replica,
+                    struct inspect_server *server);
+
+struct inspect_conn {
+    uint64_t conn_id;
+    uint64_t session_id; /* 0: handshake not done */
+    uint64_t queued, received, sent;
+    const char *last_op; /* lop code */
+    int64_t established_wall_ms;
+    int32_t timeout_ms;
+    int32_t last_cxid;
+    zxid_t last_zxid;
+    int64_t last_response_ms; /* monotonic */
+    int64_t latency_ms_last, latency_ms_min, latency_ms_max;
+    double latency_ms_avg;
+};
+bool inspect_conn_find(const struct replica *replica, uint64_t conn_id,
+                       struct inspect_conn *conn);
+/* In order of arrival; *cursor 0 to begin, false at the end. */
+bool inspect_conn_next(const struct replica *replica, uint64_t *cursor,
+                       struct inspect_conn *conn);
+
+struct inspect_session {
+    uint64_t id;
+    int32_t timeout_ms;
+    int64_t deadline_ms; /* monotonic; 0: none */
+    uint64_t conn_id;    /* 0: no connection here */
+};
+bool inspect_session_next(const struct replica *replica, uint64_t *cursor,
+                          struct inspect_session *session);
+
+/* Sessions with ephemerals, and one session's; *cursor 0 / NULL to begin. */
+size_t inspect_ephemeral_sessions_count(const struct replica *replica);
+bool inspect_ephemeral_session_next(const struct replica *replica,
+                                    uint64_t *session_id);
+bool inspect_ephemeral_next(const struct replica *replica, uint64_t session_id,
+                            const void **cursor, struct arena *arena,
+                            struct slice *path);
+
+/* The data table's watches (what ZooKeeper's wchs, wchc, wchp show), grouped by
+ * path or by connection; *cursor NULL to begin. */
+struct inspect_watch {
+    struct slice path;
+    uint64_t conn_id, session_id;
+};
+bool inspect_watch_next(const struct replica *replica, bool by_path,
+                        const void **cursor, struct inspect_watch *watch);
+
+/* zxid and tree digest, one per 128 txns, the latest last. */
+struct inspect_digest {
+    zxid_t zxid;
+    uint64_t digest;
+};
+size_t inspect_digests(const struct replica *replica,
+                       const struct inspect_digest **digests);
+
+void inspect_hold(struct replica *replica);
+void inspect_release(struct replica *replica);
+
+/* The tree, for checkers and tests. */
+struct tree;
+const struct tree *inspect_tree(const struct replica *replica);
+
+#endif

@@ -1,0 +1,68 @@
+/* Configuration: zoo.cfg syntax (docs/configuration.md) into a struct, with
+ * every limit and default in one place. Owns its text. One thread. */
+#ifndef CORRAL_SERVER_CONFIG_H
+#define CORRAL_SERVER_CONFIG_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct config_server_line {
+    uint64_t id;
+    char *host; /* of the quorum and election ports */
+    uint16_t quorum_port, election_port, client_port; /* 0: not given */
+    bool observer;
+};
+
+struct config {
+    char *file;           /* path of the zoo.cfg, NULL: embedded defaults */
+    char *data_dir;       /* ZooKeeper's dataDir */
+    char *log_dir;        /* dataLogDir; same text as data_dir when not given */
+    char *client_address; /* clientPortAddress, NULL: all (IPv6 and IPv4) */
+    uint16_t client_port; /* 0: pick a free one (tests) */
+    bool client_port_given;
+    int32_t tick_ms;
+    int32_t session_timeout_ms_min, session_timeout_ms_max;
+    int32_t init_limit, sync_limit; /* ticks; 0: not given */
+    int32_t leader_heartbeat_ms, leader_timeout_ms;
+    int32_t listen_backlog;                    /* -1: the system's */
+    uint32_t conns_per_address_max, conns_max; /* 0: no limit */
+    uint32_t handshake_timeout_ms;             /* nio.sessionlessCnxnTimeout */
+    uint32_t frame_size_max;                   /* jute.maxbuffer */
+    uint32_t reply_size_max;                   /* replySizeMax */
+    uint32_t outstanding_max;                  /* globalOutstandingLimit */
+    uint32_t reads_held_max, ephemerals_max;
+    uint32_t output_mark; /* bytes: stop feeding a connection above it */
+    uint32_t output_max;  /* bytes: close a connection above it */
+    uint64_t segment_size, disk_reserve; /* bytes: preAllocSize, diskReserve */
+    uint32_t checkpoint_txns, checkpoint_bytes, checkpoint_ms;
+    uint32_t proposals_inflight_max;
+    bool force_sync, ttl_nodes, hard_quotas, skip_acl, digest_enabled;
+    bool tcp_keep_alive;
+    bool bootstrap;
+    char *super_digest;  /* NULL: none */
+    char *ensemble_name; /* NULL: none */
+    int64_t container_check_ms, container_never_used_ms;
+    uint32_t container_max_per_minute;
+    char *words;    /* 4lw.commands.whitelist as given: "*" or a comma list */
+    uint64_t my_id; /* from myid; standalone: 1 for session ids, 0 in conf */
+    struct config_server_line *servers;
+    size_t servers_count; /* 0: standalone */
+    int log_level;        /* enum log_level */
+};
+
+/* Embedded defaults: what bare corrald runs with (DESIGN 2.15). */
+void config_init(struct config *config);
+void config_finish(struct config *config);
+
+/* Reads a zoo.cfg on top of ZooKeeper's defaults. Every problem is one line on
+ * stderr with file and line; warnings too. ERR_INVALID when any is an error,
+ * ERR_IO when the file cannot be read. */
+int config_read(struct config *config, const char *file);
+/* The same over text, for tests and the fuzzer; problems go to report. */
+typedef void config_report_fn(void *arg, bool error, const char *line);
+int config_parse(struct config *config, const char *name, const char *text,
+                 size_t len, config_report_fn *report, void *arg);
+bool config_word_allowed(const struct config *config, const char *word);
+
+#endif

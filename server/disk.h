@@ -1,0 +1,28 @@
+/* The disk thread: batches of store ops over, results back. */
+#ifndef CORRAL_SERVER_DISK_H
+#define CORRAL_SERVER_DISK_H
+
+#include "proto/store_op.h"
+#include "store/store.h"
+
+struct disk;
+struct event_base;
+
+/* Results in order; payloads of reads are the callee's to drop. */
+typedef void disk_done_fn(void *arg, struct store_result *results,
+                          size_t count);
+
+/* done is called on the loop thread. Takes over store. */
+struct disk *disk_start(struct event_base *base, struct store *store,
+                        disk_done_fn *done, void *arg);
+void disk_stop(struct disk *disk); /* finishes what was submitted, joins,
+                                    * closes the store */
+/* Copies the ops. Ownership of their payload references goes over with them and
+ * comes back to be dropped on the loop thread. */
+void disk_submit(struct disk *disk, const struct store_op *ops, size_t count);
+size_t disk_queued(struct disk *disk);       /* ops not yet answered */
+struct store *disk_store(struct disk *disk); /* for store_stats() only */
+void disk_space(struct disk *disk, struct store_space *space); /* as last
+                                                                * looked at */
+
+#endif

@@ -1,0 +1,1 @@
+# server/: nothing built yet

@@ -1,0 +1,1 @@
+# session/: nothing built yet

@@ -1,0 +1,1 @@
+# zab/: nothing built yet

@@ -1,0 +1,133 @@
+/* ZAB as a pure state machine.
+ *
+ * Everything that happens is an input; everything wanted is an effect. No
+ * clock, no thread, no file, no socket, no random source but the seed. Same
+ * config, same durable state, same inputs: same effects, bit for bit.
+ *
+ * The caller may carry out effects with any delay, and must keep two orders:
+ * store ops of one lane are done in seq order; messages to one peer arrive in
+ * order, or the link is reported down. Nothing else: whatever must wait for the
+ * disk is sent by the step that hears from the disk. */
+#ifndef CORRAL_ZAB_ZAB_H
+#define CORRAL_ZAB_ZAB_H
+
+#include "base/blob.h"
+#include "proto/peer.h"
+#include "proto/store_op.h"
+#include "proto/zxid.h"
+
+enum zab_role { ZAB_LOOKING, ZAB_FOLLOWING, ZAB_LEADING, ZAB_OBSERVING };
+
+struct zab_member {
+    uint64_t id;
+    bool voter;
+};
+
+struct zab_config {
+    uint64_t self_id;
+    const struct zab_member
+        *members; /* copied; sorted by id, self among them */
+    size_t members_count;
+    uint32_t ticks_init_max; /* ZooKeeper's initLimit, in zab's 20 ms ticks */
+    uint32_t ticks_sync_max; /* ZooKeeper's syncLimit, likewise */
+    uint32_t ticks_heartbeat, ticks_leader_timeout; /* DESIGN 2.11 */
+    bool bootstrap;                                 /* DESIGN 2.14 */
+    uint8_t entropy[16]; /* becomes the cluster id when there is none */
+    uint32_t proposals_inflight_max;
+    uint64_t seed;
+};
+
+enum zab_input_type {
+    ZAB_IN_TICK,
+    ZAB_IN_MESSAGE,
+    ZAB_IN_PEER_UP,
+    ZAB_IN_PEER_DOWN,
+    ZAB_IN_PROPOSE, /* only while zab_can_propose() */
+    ZAB_IN_STORED,  /* every log-lane op of zab up to seq is durable */
+    ZAB_IN_READ,    /* a log or snapshot read came back */
+    ZAB_IN_BARRIER, /* leader only: tell me when this point is certain */
+};
+
+struct zab_input {
+    enum zab_input_type type;
+    enum peer_link link;
+    uint64_t peer_id;
+    union {
+        const struct peer_msg *message; /* borrowed for the step */
+        struct blob *proposal;          /* borrowed; ref taken if kept */
+        uint64_t stored_seq;
+        const struct store_result *read; /* borrowed; its payload too */
+        uint64_t barrier;                /* a rising number */
+        uint32_t ticks_late; /* TICK: how late it came, taken off before anyone
+                              * is accused, DESIGN 2.11 */
+    };
+};
+
+enum zab_effect_type {
+    ZAB_SEND,         /* message to a set of peers */
+    ZAB_STORE,        /* op for the disk */
+    ZAB_DELIVER,      /* committed: apply it now */
+    ZAB_BARRIER_DONE, /* all before it is committed, leadership confirmed */
+    ZAB_TREE_BEGIN,   /* forget the tree: one follows from the own disk */
+    ZAB_TREE_CHUNK,   /* records of it, in deliver.payload */
+    ZAB_TREE_END,     /* whole, as of deliver.zxid */
+    ZAB_ROLE,         /* role, epoch or leader changed: ask the getters */
+    ZAB_CONNECT,      /* open (or, peers 0, close) the quorum link to this
+                       * leader */
+    ZAB_DROP_PEER,    /* close this link: it broke the protocol */
+    ZAB_DAMAGED,      /* what the disk returned cannot be: why says it */
+};
+
+struct zab_effect {
+    enum zab_effect_type type;
+    enum peer_link link;
+    uint64_t peers; /* one bit per member index */
+    union {
+        struct peer_msg message;
+        struct store_op store;
+        uint64_t barrier; /* done up to this number */
+        struct {
+            zxid_t zxid;
+            struct blob
+                *payload; /* an owned reference: the receiver drops it */
+        } deliver;
+        const char *why; /* static text */
+    };
+};
+
+/* Effects of one step, in order. References inside belong to the receiver.
+ * A zeroed struct is a valid empty one; free items with mem_free(). */
+struct zab_effects {
+    struct zab_effect *items;
+    size_t count;
+    size_t capacity;
+};
+
+struct zab;
+
+/* Copies config and durable. Nothing happens before the first step: the first
+ * TICK asks for the tree (ZAB_TREE_BEGIN, STORE_READ_SNAP of itself), then for
+ * the log up to what is known committed, and only then is there an election.
+ * An ensemble of one elects itself at once, makes its own epoch durable, takes
+ * the whole log as committed, delivers it, and leads. */
+struct zab *zab_create(const struct zab_config *config,
+                       const struct durable_state *durable);
+void zab_destroy(struct zab *zab); /* NULL is fine */
+void zab_step(struct zab *zab, const struct zab_input *input,
+              struct zab_effects *effects); /* appends */
+
+enum zab_role zab_role(const struct zab *zab);
+uint64_t zab_leader_id(const struct zab *zab); /* 0: none known */
+uint32_t zab_epoch(const struct zab *zab);     /* current epoch */
+/* DESIGN 3.3 rule 11; false too while the proposal window is full. */
+bool zab_can_propose(const struct zab *zab);
+bool zab_window_full(const struct zab *zab);
+zxid_t zab_next_zxid(const struct zab *zab); /* of the next ZAB_IN_PROPOSE */
+zxid_t zab_committed(const struct zab *zab);
+
+/* One line of text per input and effect: logs, golden traces, replay. Writes at
+ * most size bytes with the NUL; returns the length it would have. */
+size_t zab_input_format(const struct zab_input *in, char *text, size_t size);
+size_t zab_effect_format(const struct zab_effect *e, char *text, size_t size);
+
+#endif

@@ -1,0 +1,1 @@
+# znode/: nothing built yet
