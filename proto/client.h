@@ -92,9 +92,12 @@ struct client_request {
  *   children2  GET_CHILDREN2
  *   value      GET_ALL_CHILDREN_NUMBER; ADD_WATCH (0)
  *   infos      WHO_AM_I
+ *   token      SASL
  *   multi      MULTI, MULTI_READ
  *   nothing    DELETE, CHECK, PING, AUTH, CLOSE_SESSION, SET_WATCHES...,
- *              CHECK_WATCHES, REMOVE_WATCHES */
+ *              CHECK_WATCHES, REMOVE_WATCHES
+ * A part with op ERROR is written as an error also when its code is ZK_OK: in
+ * a multi that failed, what stood before the failing op. */
 struct client_reply {
     int32_t xid;
     enum zk_op op;
@@ -162,6 +165,9 @@ void client_reply_write(const struct client_reply *reply, uint8_t *to);
  * ERR_MALFORMED. */
 int client_reply_decode(struct slice frame, enum zk_op op, struct arena *arena,
                         struct client_reply *reply);
+/* For clients: whose reply is it? ERR_MALFORMED: shorter than a header. */
+int client_reply_header_decode(struct slice frame,
+                               struct zk_reply_header *header);
 
 /* A notification packet with its length. */
 size_t client_event_size(struct slice path);
