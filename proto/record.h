@@ -57,7 +57,9 @@ void record_put_raw(struct buf *list, struct slice key, struct slice sealed);
 /* Takes value + CRC apart. ERR_CORRUPT. */
 int record_open(struct slice key, struct slice sealed, struct slice *value);
 
-/* ERR_CORRUPT. Slices borrow from the entry, arrays from the arena. */
+/* ERR_CORRUPT, also for a deletion. The path borrows from the entry; data and
+ * ACL live in the arena (the open list, world:anyone with all permissions, is
+ * static: it costs no bytes in the record). */
 int record_get_znode(const struct record_entry *entry, struct arena *arena,
                      struct znode_record *record);
 int record_get_session(const struct record_entry *entry,

@@ -2,8 +2,8 @@
  *
  * Replaying the same txn twice gives the same tree. The zxid is not inside: it
  * belongs to the log record that carries the txn. Encoded with protobuf-c
- * (record.proto). Decoded slices borrow from the bytes, arrays from the
- * arena. */
+ * (record.proto). A decoded txn lives in the arena, slices and arrays: the
+ * bytes may go. */
 #ifndef CORRAL_PROTO_TXN_H
 #define CORRAL_PROTO_TXN_H
 
@@ -77,9 +77,12 @@ enum zk_node_kind zk_owner_kind(uint64_t ephemeral_owner);
 uint64_t zk_owner_from_ttl(int64_t ttl_ms);        /* 1..ZK_TTL_MS_MAX */
 int64_t zk_owner_ttl_ms(uint64_t ephemeral_owner); /* of a ZK_NODE_TTL */
 
-/* ERR_MALFORMED. */
+/* ERR_MALFORMED: not a txn, an op or request_op that has no business there, a
+ * field missing. *txn is undefined then. */
 int txn_decode(struct slice bytes, struct arena *arena, struct txn *txn);
-void txn_encode(const struct txn *txn, struct buf *out); /* appends */
+/* Appends. A txn that txn_decode() would refuse is a CHECK. An ACL of
+ * world:anyone with all permissions costs nothing. */
+void txn_encode(const struct txn *txn, struct buf *out);
 size_t txn_encoded_size(const struct txn *txn);
 
 #endif
