@@ -7,6 +7,8 @@
 
 static void decode_request_body(struct jute_reader *reader, struct arena *arena,
                                 struct client_request *request);
+static void decode_create(struct jute_reader *reader, struct arena *arena,
+                          struct zk_create_ttl_request *request);
 static void decode_set_watches(struct jute_reader *reader, struct arena *arena,
                                struct zk_set_watches2_request *request);
 static void decode_multi(struct jute_reader *reader, struct arena *arena,
@@ -91,19 +93,9 @@ static void decode_request_body(struct jute_reader *reader, struct arena *arena,
             return;
         case ZK_OP_CREATE:
         case ZK_OP_CREATE2:
-        case ZK_OP_CREATE_CONTAINER: {
-            struct zk_create_request plain;
-
-            decode_create_request(reader, arena, &plain);
-            request->create = (struct zk_create_ttl_request){
-                .path = plain.path,
-                .data = plain.data,
-                .acl = plain.acl,
-                .acl_count = plain.acl_count,
-                .flags = plain.flags,
-            };
+        case ZK_OP_CREATE_CONTAINER:
+            decode_create(reader, arena, &request->create);
             return;
-        }
         case ZK_OP_CREATE_TTL:
             decode_create_ttl_request(reader, arena, &request->create);
             return;
@@ -155,6 +147,21 @@ static void decode_request_body(struct jute_reader *reader, struct arena *arena,
             break;
     }
     jute_reader_fail(reader);
+}
+
+static void decode_create(struct jute_reader *reader, struct arena *arena,
+                          struct zk_create_ttl_request *request)
+{
+    struct zk_create_request plain;
+
+    decode_create_request(reader, arena, &plain);
+    *request = (struct zk_create_ttl_request){
+        .path = plain.path,
+        .data = plain.data,
+        .acl = plain.acl,
+        .acl_count = plain.acl_count,
+        .flags = plain.flags,
+    };
 }
 
 static void decode_set_watches(struct jute_reader *reader, struct arena *arena,

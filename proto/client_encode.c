@@ -5,13 +5,17 @@
 #include "proto/client_records.h"
 
 #define LENGTH_SIZE 4
+#define TTL_SIZE 8
 #define MULTI_HEADER_SIZE ((size_t)size_min_multi_header)
 
 static size_t request_body_size(const struct client_request *request);
 static void write_request_body(struct jute_writer *writer,
                                const struct client_request *request);
-static struct zk_create_request
-without_ttl(const struct zk_create_ttl_request *create);
+static void write_create(struct jute_writer *writer,
+                         const struct zk_create_ttl_request *create);
+static size_t set_watches_size(const struct zk_set_watches2_request *request);
+static void write_set_watches(struct jute_writer *writer,
+                              const struct zk_set_watches2_request *request);
 static struct zk_set_watches_request
 without_persistent(const struct zk_set_watches2_request *request);
 static size_t multi_size(const struct client_request *request);
@@ -89,11 +93,8 @@ static size_t request_body_size(const struct client_request *request)
             return size_set_data_request(&request->set_data);
         case ZK_OP_CREATE:
         case ZK_OP_CREATE2:
-        case ZK_OP_CREATE_CONTAINER: {
-            struct zk_create_request plain = without_ttl(&request->create);
-
-            return size_create_request(&plain);
-        }
+        case ZK_OP_CREATE_CONTAINER:
+            return size_create_ttl_request(&request->create) - TTL_SIZE;
         case ZK_OP_CREATE_TTL:
             return size_create_ttl_request(&request->create);
         case ZK_OP_DELETE:
@@ -121,12 +122,8 @@ static size_t request_body_size(const struct client_request *request)
             return size_path_type(&request->path_type);
         case ZK_OP_AUTH:
             return size_auth_request(&request->auth);
-        case ZK_OP_SET_WATCHES: {
-            struct zk_set_watches_request old =
-                without_persistent(&request->set_watches);
-
-            return size_set_watches_request(&old);
-        }
+        case ZK_OP_SET_WATCHES:
+            return set_watches_size(&request->set_watches);
         case ZK_OP_SET_WATCHES2:
             return size_set_watches2_request(&request->set_watches);
         case ZK_OP_SASL:
@@ -155,12 +152,9 @@ static void write_request_body(struct jute_writer *writer,
             return;
         case ZK_OP_CREATE:
         case ZK_OP_CREATE2:
-        case ZK_OP_CREATE_CONTAINER: {
-            struct zk_create_request plain = without_ttl(&request->create);
-
-            write_create_request(writer, &plain);
+        case ZK_OP_CREATE_CONTAINER:
+            write_create(writer, &request->create);
             return;
-        }
         case ZK_OP_CREATE_TTL:
             write_create_ttl_request(writer, &request->create);
             return;
@@ -196,13 +190,9 @@ static void write_request_body(struct jute_writer *writer,
         case ZK_OP_AUTH:
             write_auth_request(writer, &request->auth);
             return;
-        case ZK_OP_SET_WATCHES: {
-            struct zk_set_watches_request old =
-                without_persistent(&request->set_watches);
-
-            write_set_watches_request(writer, &old);
+        case ZK_OP_SET_WATCHES:
+            write_set_watches(writer, &request->set_watches);
             return;
-        }
         case ZK_OP_SET_WATCHES2:
             write_set_watches2_request(writer, &request->set_watches);
             return;
@@ -218,16 +208,33 @@ static void write_request_body(struct jute_writer *writer,
     UNREACHABLE();
 }
 
-static struct zk_create_request
-without_ttl(const struct zk_create_ttl_request *create)
+static void write_create(struct jute_writer *writer,
+                         const struct zk_create_ttl_request *create)
 {
-    return (struct zk_create_request){
+    struct zk_create_request plain = {
         .path = create->path,
         .data = create->data,
         .acl = create->acl,
         .acl_count = create->acl_count,
         .flags = create->flags,
     };
+
+    write_create_request(writer, &plain);
+}
+
+static size_t set_watches_size(const struct zk_set_watches2_request *request)
+{
+    struct zk_set_watches_request old = without_persistent(request);
+
+    return size_set_watches_request(&old);
+}
+
+static void write_set_watches(struct jute_writer *writer,
+                              const struct zk_set_watches2_request *request)
+{
+    struct zk_set_watches_request old = without_persistent(request);
+
+    write_set_watches_request(writer, &old);
 }
 
 static struct zk_set_watches_request

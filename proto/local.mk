@@ -11,6 +11,7 @@ proto_libproto_a_SOURCES = \
 	proto/peer.h \
 	proto/record.c proto/record.h \
 	proto/store_op.h \
+	proto/text.c proto/text.h \
 	proto/txn.c proto/txn.h \
 	proto/zxid.h
 
