@@ -15,3 +15,22 @@ include $(srcdir)/tests/fuzz/local.mk
 include $(srcdir)/tests/support/local.mk
 include $(srcdir)/tests/interop/local.mk
 include $(srcdir)/tests/lint/local.mk
+
+# Everything that a test run needs, and the lists that runtests walks.
+check-programs: $(check_PROGRAMS) tests/shim.so
+print-unit-tests:
+	@echo $(filter tests/unit-%,$(check_PROGRAMS))
+print-fuzz-targets:
+	@echo $(fuzz_programs)
+fuzz-targets: $(fuzz_programs)
+.PHONY: check-programs print-unit-tests print-fuzz-targets fuzz-targets
+
+EXTRA_DIST += \
+	tests/chaos/powercut.py \
+	tests/chaos/shim_disk.py \
+	tests/interop/apache_server.py \
+	tests/interop/corral_server.py \
+	tests/interop/differential.py \
+	tests/interop/zkwire.py \
+	tests/lint/tidy.sh \
+	tests/support/shim.c

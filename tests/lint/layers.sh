@@ -72,7 +72,7 @@ check tools 'base proto store client-lib tools' '*'
 
 # Only the inspection header and the interface of replica/ are for server/.
 if grep -n '#include "replica/' server/*.c server/*.h 2>/dev/null |
-    grep -v -e 'replica/replica.h' -e 'replica/inspect.h'; then
+    grep -v -e "replica/replica.h" -e 'replica/inspect.h'; then
     echo 'server/: only replica/replica.h and replica/inspect.h'
     failed=1
 fi
