@@ -33,7 +33,9 @@ struct zab_config {
     uint32_t ticks_heartbeat, ticks_leader_timeout; /* DESIGN 2.11 */
     bool bootstrap;                                 /* DESIGN 2.14 */
     uint8_t entropy[16]; /* becomes the cluster id when there is none */
-    uint32_t proposals_inflight_max;
+    uint32_t proposals_inflight_max; /* made and not yet delivered */
+    uint32_t counter_max; /* the epoch changes in place when the counter gets
+                           * here, DESIGN 2.6; 0: 2^32 - 2^20 */
     uint64_t seed;
 };
 
