@@ -109,7 +109,8 @@ Test(proto_client_round_trip, multi_results_are_as_zookeeper_writes_them)
 {
     static const struct client_reply done[] = {
         {.op = ZK_OP_CREATE, .path = {{(const uint8_t *)"/a", 2}}},
-        {.op = ZK_OP_CREATE_TTL, .path_stat = {{(const uint8_t *)"/b", 2}}},
+        {.op = ZK_OP_CREATE_TTL,
+         .path_stat = {.path = {(const uint8_t *)"/b", 2}}},
     };
     static const struct client_reply failed[] = {
         {.op = ZK_OP_ERROR, .code = ZK_OK},
