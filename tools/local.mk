@@ -1,1 +1,12 @@
-# tools/: nothing built yet
+
+bin_PROGRAMS += corral-bench
+corral_bench_SOURCES = \
+	tools/bench.h \
+	tools/bench_conn.c \
+	tools/bench_hist.c \
+	tools/bench_keys.c \
+	tools/bench_run.c \
+	tools/corral_bench.c
+corral_bench_CFLAGS = $(AM_CFLAGS) $(EVENT_CFLAGS)
+corral_bench_LDADD = $(proto_libs) $(EVENT_LIBS)
+dist_man_MANS += man/corral-bench.1

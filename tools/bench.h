@@ -1,0 +1,130 @@
+/* corral-bench's parts: a histogram, connections that speak the protocol over
+ * libevent, and workloads on them. One thread. Works against any server of the
+ * ZooKeeper client protocol. */
+#ifndef CORRAL_TOOLS_BENCH_H
+#define CORRAL_TOOLS_BENCH_H
+
+#include <event2/event.h>
+#include <netinet/in.h>
+#include <stdio.h>
+#include <sys/socket.h>
+
+#include "base/buf.h"
+#include "base/prng.h"
+#include "proto/client.h"
+
+/* ---- Histogram of nanoseconds: 128 steps in each doubling, so that a value is
+ * off by less than one percent. */
+struct bench_hist {
+    uint64_t counts[64 * 128];
+    uint64_t total, max, min;
+    double sum;
+};
+void bench_hist_clear(struct bench_hist *hist);
+void bench_hist_add(struct bench_hist *hist, uint64_t ns);
+uint64_t bench_hist_at(const struct bench_hist *hist, double percentile);
+
+uint64_t bench_now_ns(void); /* monotonic */
+
+/* ---- Connections */
+struct bench_conn;
+
+enum bench_state { BENCH_CLOSED, BENCH_CONNECTING, BENCH_SHAKING, BENCH_OPEN };
+
+/* What a connection tells its workload. reply: header of a reply and the body
+ * behind it; started_ns as given with the request. */
+struct bench_events {
+    void (*opened)(struct bench_conn *conn);
+    void (*reply)(struct bench_conn *conn, const struct zk_reply_header *header,
+                  struct slice body, uint64_t started_ns);
+    void (*watch)(struct bench_conn *conn);
+    void (*closed)(struct bench_conn *conn); /* by the peer, or refused */
+};
+
+struct bench_pending {
+    uint64_t started_ns;
+    int32_t xid;
+};
+
+struct bench_conn {
+    struct event_base *base;
+    struct event *read_event, *write_event;
+    const struct bench_events *events;
+    void *owner; /* the workload's */
+    struct buf in, out;
+    size_t in_used, out_sent;
+    struct bench_pending *pending; /* a circle */
+    size_t pending_first, pending_count, pending_capacity;
+    uint64_t session_id;
+    uint64_t number; /* for the workload: which of its connections */
+    int fd;
+    int32_t next_xid, timeout_ms;
+    enum bench_state state;
+    bool write_armed;
+};
+
+/* Gives. events and owner are borrowed for its life. */
+struct bench_conn *bench_conn_create(struct event_base *base,
+                                     const struct bench_events *events,
+                                     void *owner);
+void bench_conn_destroy(struct bench_conn *conn); /* NULL is fine */
+/* Connects and shakes hands; opened() or closed() follows. */
+void bench_conn_open(struct bench_conn *conn,
+                     const struct sockaddr_storage *address, socklen_t size,
+                     int32_t timeout_ms);
+void bench_conn_close(struct bench_conn *conn); /* no event */
+/* Queues a request; request->xid is set here. Sent by bench_conn_flush(). */
+void bench_conn_send(struct bench_conn *conn, struct client_request *request,
+                     uint64_t started_ns);
+void bench_conn_ping(struct bench_conn *conn);
+void bench_conn_flush(struct bench_conn *conn);
+
+/* ---- Options and the run */
+struct bench_options {
+    const char *server; /* host:port */
+    struct sockaddr_storage address;
+    socklen_t address_size;
+    const char *work; /* name of the workload */
+    const char *path; /* root of all it touches */
+    uint64_t connections, depth, size, keys, per_parent;
+    uint64_t requests;            /* 0: by time */
+    double seconds, warmup, rate; /* rate 0: as fast as it goes */
+    uint64_t reads_percent, multi_ops;
+    uint64_t seed;
+    long pid; /* of the server: its CPU and memory are reported; 0: none */
+    int32_t timeout_ms;
+    bool json, progress, keep;
+};
+
+struct bench_result {
+    struct bench_hist *hist;
+    uint64_t done, errors;
+    double seconds;
+    double cpu_s;              /* of the server; < 0: not known */
+    uint64_t rss;              /* bytes; 0: not known */
+    struct bench_hist *spread; /* watch: from a change to the last event */
+};
+
+/* Runs; 0, or 1 after a message. */
+int bench_run(const struct bench_options *options, struct bench_result *result);
+
+/* /proc of the server: seconds of CPU so far (< 0: unknown), resident bytes. */
+double bench_cpu_s(long pid);
+uint64_t bench_rss(long pid);
+
+/* ---- Keys: "<path>/d000/k0000000". The text is valid until the next call with
+ * the same buffer. */
+#define BENCH_PATH_MAX 512
+struct slice bench_key(const struct bench_options *options, uint64_t key,
+                       char text[BENCH_PATH_MAX]);
+struct slice bench_parent(const struct bench_options *options, uint64_t parent,
+                          char text[BENCH_PATH_MAX]);
+
+/* Makes the root, the parents and, if whole, all keys (those there stay); 0, or
+ * 1 after a message. */
+int bench_prepare(const struct bench_options *options, struct event_base *base,
+                  bool whole);
+/* Deletes them all again. */
+int bench_clean(const struct bench_options *options, struct event_base *base);
+
+#endif
