@@ -23,7 +23,9 @@ void tree_destroy(struct tree *tree); /* NULL is fine */
 /* ---- Reads. Returned pointers and slices last until the next change. */
 
 const struct znode *tree_find(const struct tree *tree, struct slice path);
-size_t tree_count(const struct tree *tree); /* znodes, the built-in ones too */
+/* As ZooKeeper counts: the root twice, so this is one more than the records of
+ * a checkpoint; 5 for a fresh tree. */
+size_t tree_count(const struct tree *tree);
 size_t tree_ephemerals_count(const struct tree *tree);
 uint64_t tree_data_size(const struct tree *tree); /* bytes of paths and data */
 uint64_t tree_digest(const struct tree *tree); /* equal trees, equal digests */
@@ -63,8 +65,8 @@ size_t tree_ephemeral_count(const struct tree *tree, uint64_t session_id);
  * promised order; 0 for the first and at the end. */
 uint64_t tree_ephemeral_session_next(const struct tree *tree, uint64_t after);
 
-/* Container and TTL nodes that may go now, at most max, longest due first or in
- * tree order. never_used_ms: containers that never had a child, 0 = never. */
+/* Container and TTL nodes that may go now, at most max, longest due first.
+ * never_used_ms: containers that never had a child, 0 = never. */
 size_t tree_container_candidates(const struct tree *tree, int64_t wall_ms,
                                  int64_t never_used_ms, size_t max,
                                  struct arena *arena, struct slice **paths);
@@ -108,14 +110,16 @@ bool tree_apply(struct tree *tree, zxid_t zxid, const struct txn *txn,
  * tree_apply(). */
 bool tree_dirty_take(struct tree *tree, size_t max, struct buf *list);
 size_t tree_dirty_count(const struct tree *tree);
-size_t tree_dirty_bytes(const struct tree *tree); /* about, of data */
+size_t tree_dirty_bytes(const struct tree *tree); /* about, of records */
 
 /* ---- Loading. begin forgets everything but the built-in nodes (cheap: the
- * old nodes are freed in slices by tree_load_free(), false = more to do).
- * Records come in key order, parents before children, the built-in nodes among
- * them. ERR_CORRUPT: no parent, or twice. */
+ * old nodes are freed a few with each later load and apply, or in slices by
+ * tree_load_free(), false = more to do). Records come parents before children,
+ * the built-in nodes among them; the order of keys is quickest. ERR_CORRUPT: no
+ * parent, or twice, or below an ephemeral. */
 void tree_load_begin(struct tree *tree);
 int tree_load(struct tree *tree, const struct znode_record *record);
+bool tree_load_free(struct tree *tree);
 void tree_load_end(struct tree *tree); /* quota accounts are counted */
 
 #endif

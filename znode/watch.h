@@ -35,8 +35,11 @@ bool watch_remove_conn(struct watch_table *table, uint64_t conn_id, size_t max);
 size_t watch_fire(struct watch_table *table, enum zk_event_type type,
                   struct slice path, struct arena *arena, uint64_t **conn_ids);
 
-/* Watches; paths and connections with at least one. The four-letter words of
- * ZooKeeper count the data table: one-shot data and both persistent kinds. */
+/* As ZooKeeper counts: several kinds of one connection on one path are one in
+ * each of its two tables. The data table has one-shot data and both persistent
+ * kinds, the other one child and persistent. watch_count() is both (mntr);
+ * wchs, wchp and wchc look at the data table alone. watch_conn_count() is the
+ * number of a connection's watches, each kind by itself. */
 size_t watch_count(const struct watch_table *table);
 size_t watch_count_data(const struct watch_table *table);
 size_t watch_count_paths_data(const struct watch_table *table);

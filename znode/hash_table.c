@@ -1,0 +1,161 @@
+#include "znode/hash_table.h"
+
+#include "base/check.h"
+#include "base/mem.h"
+
+#define BUCKETS_MIN ((size_t)16)
+/* Two would be enough to end before the next doubling. */
+#define MOVED_PER_INSERT 4
+
+static void start_growing(struct hash_table *table);
+static void move_some(struct hash_table *table);
+static struct hash_link *first_from(const struct hash_table *table,
+                                    size_t place);
+static struct hash_link **bucket_at(const struct hash_table *table,
+                                    size_t place);
+
+void hash_table_init(struct hash_table *table)
+{
+    *table = (struct hash_table){.buckets_count = BUCKETS_MIN};
+    table->buckets = MEM_ARRAY(struct hash_link *, BUCKETS_MIN);
+}
+
+void hash_table_finish(struct hash_table *table)
+{
+    mem_free(table->buckets);
+    mem_free(table->old_buckets);
+    *table = (struct hash_table){0};
+}
+
+void hash_table_add(struct hash_table *table, struct hash_link *link,
+                    uint32_t hash)
+{
+    struct hash_link **bucket;
+
+    if (table->old_buckets != NULL) {
+        move_some(table);
+    } else if (table->count >= table->buckets_count) {
+        start_growing(table);
+    }
+    bucket = hash_table_bucket(table, hash);
+    link->hash = hash;
+    link->chain = *bucket;
+    *bucket = link;
+    table->count++;
+}
+
+void hash_table_remove(struct hash_table *table, struct hash_link *link)
+{
+    struct hash_link **at = hash_table_bucket(table, link->hash);
+
+    while (*at != NULL && *at != link) {
+        at = &(*at)->chain;
+    }
+    CHECK(*at == link);
+    *at = link->chain;
+    table->count--;
+}
+
+/* A place is a bucket's number, those of the old array first. */
+struct hash_link *hash_table_next(const struct hash_table *table,
+                                  const struct hash_link *at)
+{
+    size_t old_count = table->old_buckets == NULL ? 0 : table->old_count;
+    size_t place;
+
+    if (at == NULL) {
+        return first_from(table, 0);
+    }
+    if (at->chain != NULL) {
+        return at->chain;
+    }
+    place = old_count == 0 ? 0 : at->hash & (old_count - 1);
+    if (old_count == 0 || place < table->moved) {
+        place = old_count + (at->hash & (table->buckets_count - 1));
+    }
+    return first_from(table, place + 1);
+}
+
+size_t hash_table_drain(struct hash_table *table, size_t *at,
+                        struct hash_link **links, size_t max)
+{
+    size_t end = hash_table_end(table);
+    size_t count = 0;
+
+    for (; *at < end && count < max; (*at)++) {
+        struct hash_link **bucket = bucket_at(table, *at);
+
+        while (*bucket != NULL && count < max) {
+            links[count++] = *bucket;
+            *bucket = (*bucket)->chain;
+        }
+        if (*bucket != NULL) {
+            break;
+        }
+    }
+    return count;
+}
+
+size_t hash_table_end(const struct hash_table *table)
+{
+    return table->buckets_count +
+           (table->old_buckets == NULL ? 0 : table->old_count);
+}
+
+static void start_growing(struct hash_table *table)
+{
+    table->old_buckets = table->buckets;
+    table->old_count = table->buckets_count;
+    table->moved = 0;
+    table->buckets_count *= 2;
+    table->buckets = MEM_ARRAY(struct hash_link *, table->buckets_count);
+}
+
+static void move_some(struct hash_table *table)
+{
+    size_t end = table->moved + MOVED_PER_INSERT;
+
+    for (; table->moved < end && table->moved < table->old_count;
+         table->moved++) {
+        struct hash_link *link = table->old_buckets[table->moved];
+
+        while (link != NULL) {
+            struct hash_link *next = link->chain;
+            struct hash_link **to =
+                &table->buckets[link->hash & (table->buckets_count - 1)];
+
+            link->chain = *to;
+            *to = link;
+            link = next;
+        }
+        table->old_buckets[table->moved] = NULL;
+    }
+    if (table->moved == table->old_count) {
+        mem_free(table->old_buckets);
+        table->old_buckets = NULL;
+    }
+}
+
+static struct hash_link *first_from(const struct hash_table *table,
+                                    size_t place)
+{
+    size_t end = hash_table_end(table);
+
+    for (; place < end; place++) {
+        struct hash_link *link = *bucket_at(table, place);
+
+        if (link != NULL) {
+            return link;
+        }
+    }
+    return NULL;
+}
+
+static struct hash_link **bucket_at(const struct hash_table *table,
+                                    size_t place)
+{
+    size_t old_count = table->old_buckets == NULL ? 0 : table->old_count;
+
+    return place < old_count ? &table->old_buckets[place]
+                             : &table->buckets[place - old_count];
+}
