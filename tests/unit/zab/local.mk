@@ -1,1 +1,13 @@
-# none yet
+if UNIT_TESTS
+check_PROGRAMS += tests/unit-zab
+TESTS += tests/unit-zab
+tests_unit_zab_SOURCES = \
+	tests/unit/zab/alone.c tests/unit/zab/alone.h \
+	tests/unit/zab/test_barrier.c \
+	tests/unit/zab/test_boot.c \
+	tests/unit/zab/test_quorum.c \
+	tests/unit/zab/test_text.c \
+	tests/unit/zab/test_zab.c
+tests_unit_zab_CFLAGS = $(test_cflags)
+tests_unit_zab_LDADD = $(zab_libs) $(unit_libs)
+endif
