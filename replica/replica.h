@@ -48,7 +48,8 @@ enum replica_input_type {
     REPLICA_PEER_MESSAGE,
     REPLICA_PEER_DOWN,
     REPLICA_STORE_RESULT,
-    REPLICA_CLIENT_DRAINED, /* its output fell below the mark */
+    REPLICA_CLIENT_DRAINED, /* output_mark bytes or more were sent to it since
+                             * the last one, and less than that is unsent */
     REPLICA_DISK_SPACE,     /* bytes free, low */
     REPLICA_RESIGN,         /* SIGTERM: hand over */
     REPLICA_RESET_STATS,    /* srst; with conn_id 1: crst */

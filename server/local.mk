@@ -1,1 +1,22 @@
-# server/: nothing built yet
+noinst_LIBRARIES += server/libserver.a
+server_libserver_a_CFLAGS = $(AM_CFLAGS) $(EVENT_CFLAGS)
+server_libserver_a_SOURCES = \
+	server/admin.c server/admin.h \
+	server/boot.c server/boot.h \
+	server/config.c server/config.h \
+	server/disk.c server/disk.h \
+	server/loop.c server/loop.h \
+	server/net.h \
+	server/net_client.c \
+	server/net_input.c \
+	server/net_internal.h \
+	server/net_listen.c \
+	server/net_output.c \
+	server/net_word.c
+server_libs = server/libserver.a $(replica_libs) $(store_libs) \
+	$(EVENT_LIBS) -lpthread
+
+bin_PROGRAMS += corrald
+corrald_SOURCES = server/main.c
+corrald_LDADD = $(server_libs)
+EXTRA_DIST += server/README

@@ -25,6 +25,11 @@ void loop_stop(struct loop *loop);
  * here. */
 void loop_input(struct loop *loop, struct replica_input *input);
 
+/* This wake-up has taken in or brought out enough: whoever feeds it goes on in
+ * the next, so that timers and other sockets get their turn. */
+bool loop_full(struct loop *loop);
+bool loop_half_full(struct loop *loop);
+
 /* For admin.c. */
 struct replica *loop_replica(struct loop *loop);
 struct event_base *loop_base(struct loop *loop);

@@ -22,12 +22,17 @@ int net_client_listen(struct event_base *base, const struct config *config,
 void net_client_close(struct net_client *net); /* NULL is fine */
 uint16_t net_client_port(const struct net_client *net);
 void net_client_serve(struct net_client *net, bool on);
+/* The frame must live until net_client_flush(); unknown id is fine. */
 void net_client_send(struct net_client *net, uint64_t conn_id,
-                     struct slice frame); /* copies; unknown id is fine */
+                     struct slice frame);
+/* The replica is done with this connection: nothing more is fed or reported;
+ * net_client_drop() follows in the same wake-up. */
+void net_client_stop(struct net_client *net, uint64_t conn_id);
 /* After what was sent. why: static text for the log. */
 void net_client_drop(struct net_client *net, uint64_t conn_id, const char *why);
 void net_client_pause(struct net_client *net, uint64_t conn_id, bool pause);
-/* The end of a wake-up: writes what net_client_send() queued. */
+/* The end of a wake-up: writes what net_client_send() queued; what the sockets
+ * do not take is copied. */
 void net_client_flush(struct net_client *net);
 /* Frames that wait inside because output or time was short: call again soon. */
 bool net_client_has_work(const struct net_client *net);

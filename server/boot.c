@@ -1,0 +1,117 @@
+#include "server/boot.h"
+
+#include <string.h>
+#include <sys/random.h>
+
+#include "base/check.h"
+#include "base/err.h"
+#include "base/log.h"
+#include "server/config.h"
+
+#define ZAB_TICK_MS 20 /* DESIGN 2.10 */
+/* ZooKeeper's own example values; a standalone server needs neither. */
+#define INIT_LIMIT 10
+#define SYNC_LIMIT 5
+
+static uint32_t zab_ticks(int64_t ms)
+{
+    int64_t ticks = (ms + ZAB_TICK_MS - 1) / ZAB_TICK_MS;
+
+    if (ticks < 1) {
+        return 1;
+    }
+    return ticks > UINT32_MAX ? UINT32_MAX : (uint32_t)ticks;
+}
+
+static void fill_random(void *bytes, size_t size)
+{
+    CHECK(getrandom(bytes, size, 0) == (ssize_t)size);
+}
+
+/* member is the whole ensemble, and must live until the replica was made. */
+static void zab_from(const struct config *config,
+                     const struct zab_member *member, struct zab_config *zab)
+{
+    int64_t init = config->init_limit > 0 ? config->init_limit : INIT_LIMIT;
+    int64_t sync = config->sync_limit > 0 ? config->sync_limit : SYNC_LIMIT;
+
+    zab->self_id = member->id;
+    zab->members = member;
+    zab->members_count = 1;
+    zab->ticks_init_max = zab_ticks(init * config->tick_ms);
+    zab->ticks_sync_max = zab_ticks(sync * config->tick_ms);
+    zab->ticks_heartbeat = zab_ticks(config->leader_heartbeat_ms);
+    zab->ticks_leader_timeout = zab_ticks(config->leader_timeout_ms);
+    zab->bootstrap = config->bootstrap;
+    zab->proposals_inflight_max = config->proposals_inflight_max;
+    fill_random(zab->entropy, sizeof(zab->entropy));
+    fill_random(&zab->seed, sizeof(zab->seed));
+}
+
+static struct slice text_or_absent(const char *text)
+{
+    return text != NULL ? slice_from_text(text) : (struct slice){NULL, 0};
+}
+
+static void replica_from(const struct config *config,
+                         struct replica_config *replica)
+{
+    replica->tick_ms = config->tick_ms;
+    replica->session_timeout_ms_min = config->session_timeout_ms_min;
+    replica->session_timeout_ms_max = config->session_timeout_ms_max;
+    replica->frame_size_max = config->frame_size_max;
+    replica->reply_size_max = config->reply_size_max;
+    replica->outstanding_max = config->outstanding_max;
+    replica->reads_held_max = config->reads_held_max;
+    replica->ephemerals_max = config->ephemerals_max;
+    replica->output_mark = config->output_mark;
+    fill_random(replica->entropy, sizeof(replica->entropy));
+    replica->ttl_nodes = config->ttl_nodes;
+    replica->hard_quotas = config->hard_quotas;
+    replica->skip_acl = config->skip_acl;
+    replica->digest_enabled = config->digest_enabled;
+    replica->super_digest = text_or_absent(config->super_digest);
+    replica->ensemble_name = text_or_absent(config->ensemble_name);
+    replica->container_check_ms = config->container_check_ms;
+    replica->container_never_used_ms = config->container_never_used_ms;
+    replica->container_max_per_minute = config->container_max_per_minute;
+    replica->checkpoint_txns = config->checkpoint_txns;
+    replica->checkpoint_bytes = config->checkpoint_bytes;
+    replica->checkpoint_ms = config->checkpoint_ms;
+}
+
+int boot_open(const struct config *config, struct store **store,
+              struct replica **replica)
+{
+    const struct store_options options = {.data_dir = config->data_dir,
+                                          .log_dir = config->log_dir,
+                                          .segment_size = config->segment_size,
+                                          .reserve_size = config->disk_reserve,
+                                          .sync = config->force_sync};
+    const struct zab_member self = {.id = config->my_id, .voter = true};
+    struct replica_config how = {0};
+    char error[512] = "";
+    int err;
+
+    *store = NULL;
+    *replica = NULL;
+    if (config->servers_count > 1) {
+        log_event(LOG_ERROR, "start_failed",
+                  "reason=\"not supported yet: an ensemble of %zu servers\"",
+                  config->servers_count);
+        return ERR_INVALID;
+    }
+    err = store_open(&options, store, error, sizeof(error));
+    if (err != 0) {
+        struct log_line line;
+
+        log_begin(&line, LOG_ERROR, "start_failed");
+        log_text(&line, "reason", error[0] != '\0' ? error : err_text(err));
+        log_end(&line);
+        return err;
+    }
+    zab_from(config, &self, &how.zab);
+    replica_from(config, &how);
+    *replica = replica_create(&how, store_durable(*store));
+    return 0;
+}

@@ -1,0 +1,447 @@
+#include "server/disk.h"
+
+#include <errno.h>
+#include <event2/event.h>
+#include <event2/event_struct.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <sys/eventfd.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/check.h"
+#include "base/clock.h"
+#include "base/err.h"
+#include "base/log.h"
+#include "base/mem.h"
+
+/* A slow op runs at the latest so long after it was asked, log ops or not. */
+#define SLOW_WAIT_MS 50
+/* store_idle() and a look at the free space, this often at most. */
+#define IDLE_MS 100
+
+struct item {
+    struct store_op op;
+    uint64_t order;   /* as submitted */
+    int64_t asked_ms; /* monotonic */
+};
+
+/* Items from first on wait; what is before them was run. */
+struct lane {
+    struct item *items;
+    size_t first, count, capacity;
+};
+
+struct answer {
+    struct store_result result;
+    struct blob *payload; /* of the op: its reference goes home */
+};
+
+struct answers {
+    struct answer *items;
+    size_t count, capacity;
+};
+
+struct disk {
+    struct store *store;
+    struct event event; /* on the eventfd */
+    int wake_fd;
+    disk_done_fn *done;
+    void *arg;
+    size_t queued;               /* loop thread only */
+    struct answers taken;        /* loop thread only */
+    struct store_result *passed; /* loop thread only: what done gets */
+    size_t passed_capacity;
+    pthread_t thread;
+
+    pthread_mutex_t mutex; /* over the rest of the block */
+    pthread_cond_t work;
+    struct lane submitted;
+    struct answers answered;
+    struct store_space space;
+    bool waiting; /* the thread sleeps on work */
+    bool stopping;
+
+    /* Disk thread only. */
+    struct lane log, slow, taking;
+    struct store_op *ops;
+    struct store_result *results;
+    size_t ops_capacity, results_capacity;
+    size_t fences; /* in the two lanes */
+    uint64_t next_order;
+    int64_t idle_ms; /* when store_idle() was called last */
+};
+
+static void *run(void *arg);
+static void wake_up(evutil_socket_t fd, short what, void *arg);
+
+struct disk *disk_start(struct event_base *base, struct store *store,
+                        disk_done_fn *done, void *arg)
+{
+    struct disk *disk = MEM_NEW(struct disk);
+    pthread_condattr_t attr;
+    sigset_t all, before;
+
+    disk->store = store;
+    disk->done = done;
+    disk->arg = arg;
+    store_space(store, &disk->space);
+    disk->wake_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+    CHECK(disk->wake_fd >= 0);
+    CHECK(event_assign(&disk->event, base, disk->wake_fd, EV_READ | EV_PERSIST,
+                       wake_up, disk) == 0);
+    CHECK(event_add(&disk->event, NULL) == 0);
+    CHECK(pthread_mutex_init(&disk->mutex, NULL) == 0);
+    CHECK(pthread_condattr_init(&attr) == 0);
+    CHECK(pthread_condattr_setclock(&attr, CLOCK_MONOTONIC) == 0);
+    CHECK(pthread_cond_init(&disk->work, &attr) == 0);
+    CHECK(pthread_condattr_destroy(&attr) == 0);
+    /* Signals are for the loop thread. */
+    CHECK(sigfillset(&all) == 0);
+    CHECK(pthread_sigmask(SIG_SETMASK, &all, &before) == 0);
+    CHECK(pthread_create(&disk->thread, NULL, run, disk) == 0);
+    CHECK(pthread_sigmask(SIG_SETMASK, &before, NULL) == 0);
+    return disk;
+}
+
+static void lane_finish(struct lane *lane)
+{
+    CHECK(lane->first == lane->count);
+    mem_free(lane->items);
+}
+
+static void drop_answers(struct answers *answers)
+{
+    for (size_t i = 0; i < answers->count; i++) {
+        blob_unref(answers->items[i].payload);
+        blob_unref(answers->items[i].result.payload);
+    }
+    mem_free(answers->items);
+}
+
+void disk_stop(struct disk *disk)
+{
+    if (disk == NULL) {
+        return;
+    }
+    CHECK(pthread_mutex_lock(&disk->mutex) == 0);
+    disk->stopping = true;
+    CHECK(pthread_cond_signal(&disk->work) == 0);
+    CHECK(pthread_mutex_unlock(&disk->mutex) == 0);
+    CHECK(pthread_join(disk->thread, NULL) == 0);
+    (void)event_del(&disk->event);
+    (void)close(disk->wake_fd); /* nothing was written through it */
+    store_close(disk->store);
+    lane_finish(&disk->submitted);
+    lane_finish(&disk->log);
+    lane_finish(&disk->slow);
+    lane_finish(&disk->taking);
+    drop_answers(&disk->answered);
+    drop_answers(&disk->taken);
+    mem_free(disk->passed);
+    mem_free(disk->ops);
+    mem_free(disk->results);
+    CHECK(pthread_cond_destroy(&disk->work) == 0);
+    CHECK(pthread_mutex_destroy(&disk->mutex) == 0);
+    mem_free(disk);
+}
+
+static size_t lane_waiting(const struct lane *lane)
+{
+    return lane->count - lane->first;
+}
+
+static void lane_push(struct lane *lane, const struct item *item)
+{
+    if (lane->first > 0 && lane->first >= lane_waiting(lane)) {
+        memmove(lane->items, lane->items + lane->first,
+                lane_waiting(lane) * sizeof(*lane->items));
+        lane->count -= lane->first;
+        lane->first = 0;
+    }
+    lane->items = mem_grow(lane->items, &lane->capacity, lane->count + 1,
+                           sizeof(*lane->items));
+    lane->items[lane->count++] = *item;
+}
+
+void disk_submit(struct disk *disk, const struct store_op *ops, size_t count)
+{
+    int64_t now_ms;
+    bool waiting;
+
+    if (count == 0) {
+        return;
+    }
+    now_ms = clock_monotonic_ms();
+    disk->queued += count;
+    CHECK(pthread_mutex_lock(&disk->mutex) == 0);
+    for (size_t i = 0; i < count; i++) {
+        struct item item = {.op = ops[i], .asked_ms = now_ms};
+
+        lane_push(&disk->submitted, &item);
+    }
+    waiting = disk->waiting;
+    disk->waiting = false;
+    CHECK(pthread_mutex_unlock(&disk->mutex) == 0);
+    if (waiting) {
+        CHECK(pthread_cond_signal(&disk->work) == 0);
+    }
+}
+
+size_t disk_queued(struct disk *disk)
+{
+    return disk->queued;
+}
+
+struct store *disk_store(struct disk *disk)
+{
+    return disk->store;
+}
+
+void disk_space(struct disk *disk, struct store_space *space)
+{
+    CHECK(pthread_mutex_lock(&disk->mutex) == 0);
+    *space = disk->space;
+    CHECK(pthread_mutex_unlock(&disk->mutex) == 0);
+}
+
+/* Loop thread: answers are there. */
+static void wake_up(evutil_socket_t fd, short what, void *arg)
+{
+    struct disk *disk = arg;
+    struct answers swap;
+    uint64_t ignored;
+
+    (void)what;
+    /* EAGAIN: an earlier wake-up took what this one was about. */
+    (void)!read(fd, &ignored, sizeof(ignored));
+    CHECK(pthread_mutex_lock(&disk->mutex) == 0);
+    swap = disk->answered;
+    disk->answered = disk->taken;
+    disk->taken = swap;
+    CHECK(pthread_mutex_unlock(&disk->mutex) == 0);
+
+    if (disk->taken.count == 0) {
+        return;
+    }
+    disk->passed = mem_grow(disk->passed, &disk->passed_capacity,
+                            disk->taken.count, sizeof(*disk->passed));
+    for (size_t i = 0; i < disk->taken.count; i++) {
+        blob_unref(disk->taken.items[i].payload);
+        disk->passed[i] = disk->taken.items[i].result;
+    }
+    CHECK(disk->queued >= disk->taken.count);
+    disk->queued -= disk->taken.count;
+    swap.count = disk->taken.count;
+    disk->taken.count = 0;
+    disk->done(disk->arg, disk->passed, swap.count);
+}
+
+/* ---- the disk thread ---- */
+
+/* These two lanes' ops wait for both to be empty, and hold both. */
+static bool is_fence(enum store_op_type type)
+{
+    return type == STORE_TRUNCATE || type == STORE_SNAP_BEGIN ||
+           type == STORE_SNAP_END;
+}
+
+static bool is_log_op(enum store_op_type type)
+{
+    return type == STORE_EPOCHS || type == STORE_APPEND ||
+           type == STORE_TRUNCATE;
+}
+
+/* Runs items first .. first + count of the lane in one call, and hands the
+ * answers over. Does not come back from a failure: whatever the loop thread
+ * still has to say was durable before it. */
+static void run_some(struct disk *disk, struct lane *lane, size_t count)
+{
+    bool was_empty;
+    uint64_t one = 1;
+
+    disk->ops =
+        mem_grow(disk->ops, &disk->ops_capacity, count, sizeof(*disk->ops));
+    disk->results = mem_grow(disk->results, &disk->results_capacity, count,
+                             sizeof(*disk->results));
+    for (size_t i = 0; i < count; i++) {
+        disk->ops[i] = lane->items[lane->first + i].op;
+    }
+    memset(disk->results, 0, count * sizeof(*disk->results));
+    store_run(disk->store, disk->ops, count, disk->results);
+    for (size_t i = 0; i < count; i++) {
+        if (disk->results[i].err == ERR_IO) {
+            log_event(LOG_ERROR, "disk_failed", "reason=\"%s\"",
+                      store_failure(disk->store));
+            _exit(EXIT_FAILURE);
+        }
+    }
+    lane->first += count;
+
+    CHECK(pthread_mutex_lock(&disk->mutex) == 0);
+    was_empty = disk->answered.count == 0;
+    disk->answered.items =
+        mem_grow(disk->answered.items, &disk->answered.capacity,
+                 disk->answered.count + count, sizeof(*disk->answered.items));
+    for (size_t i = 0; i < count; i++) {
+        disk->answered.items[disk->answered.count++] =
+            (struct answer){disk->results[i], disk->ops[i].payload};
+    }
+    CHECK(pthread_mutex_unlock(&disk->mutex) == 0);
+    if (was_empty) {
+        CHECK(write(disk->wake_fd, &one, sizeof(one)) == sizeof(one));
+    }
+}
+
+/* How many at the lane's head may run now: those before the next fence. */
+static size_t lane_ready(const struct lane *lane, uint64_t fence)
+{
+    size_t n = 0;
+
+    if (fence == UINT64_MAX) {
+        return lane_waiting(lane);
+    }
+    while (n < lane_waiting(lane) &&
+           lane->items[lane->first + n].order < fence) {
+        n++;
+    }
+    return n;
+}
+
+/* The order of the oldest fence that waits, UINT64_MAX when there is none. */
+static uint64_t next_fence(const struct disk *disk)
+{
+    const struct lane *lanes[] = {&disk->log, &disk->slow};
+    uint64_t fence = UINT64_MAX;
+
+    for (size_t i = 0; i < 2 && disk->fences > 0; i++) {
+        for (size_t n = lanes[i]->first; n < lanes[i]->count; n++) {
+            if (is_fence(lanes[i]->items[n].op.type)) {
+                if (lanes[i]->items[n].order < fence) {
+                    fence = lanes[i]->items[n].order;
+                }
+                break;
+            }
+        }
+    }
+    return fence;
+}
+
+/* One round: all the log ops that may run, as one batch; then one slow op when
+ * no log op waits or it has waited long enough. False: nothing was there. */
+static bool run_round(struct disk *disk)
+{
+    uint64_t fence = next_fence(disk);
+    size_t log_ready = lane_ready(&disk->log, fence);
+    size_t slow_ready = lane_ready(&disk->slow, fence);
+
+    if (log_ready > 0) {
+        run_some(disk, &disk->log, log_ready);
+    }
+    if (slow_ready > 0) {
+        const struct item *oldest = &disk->slow.items[disk->slow.first];
+
+        if (log_ready == 0 ||
+            clock_monotonic_ms() - oldest->asked_ms >= SLOW_WAIT_MS) {
+            run_some(disk, &disk->slow, 1);
+        }
+        return true;
+    }
+    if (log_ready > 0) {
+        return true;
+    }
+    if (fence == UINT64_MAX) {
+        return false;
+    }
+    disk->fences--;
+    if (lane_waiting(&disk->log) > 0 &&
+        disk->log.items[disk->log.first].order == fence) {
+        run_some(disk, &disk->log, 1);
+    } else {
+        run_some(disk, &disk->slow, 1);
+    }
+    return true;
+}
+
+/* Everything submitted into the two lanes. */
+static void sort_into_lanes(struct disk *disk)
+{
+    struct lane *taking = &disk->taking;
+
+    for (; taking->first < taking->count; taking->first++) {
+        struct item *item = &taking->items[taking->first];
+
+        item->order = disk->next_order++;
+        disk->fences += is_fence(item->op.type) ? 1 : 0;
+        lane_push(is_log_op(item->op.type) ? &disk->log : &disk->slow, item);
+    }
+}
+
+static void look_at_space(struct disk *disk, bool idle)
+{
+    struct store_space space;
+
+    disk->idle_ms = clock_monotonic_ms();
+    if (idle && store_idle(disk->store) != 0) {
+        log_event(LOG_ERROR, "disk_failed", "reason=\"%s\"",
+                  store_failure(disk->store));
+        _exit(EXIT_FAILURE);
+    }
+    store_space(disk->store, &space);
+    CHECK(pthread_mutex_lock(&disk->mutex) == 0);
+    disk->space = space;
+    CHECK(pthread_mutex_unlock(&disk->mutex) == 0);
+}
+
+/* With the mutex held. True: IDLE_MS went by and nothing was submitted. */
+static bool wait_for_work(struct disk *disk)
+{
+    struct timespec until;
+    int err = 0;
+
+    CHECK(clock_gettime(CLOCK_MONOTONIC, &until) == 0);
+    until.tv_nsec += IDLE_MS * 1000000L;
+    if (until.tv_nsec >= 1000000000L) {
+        until.tv_nsec -= 1000000000L;
+        until.tv_sec++;
+    }
+    while (lane_waiting(&disk->submitted) == 0 && !disk->stopping && err == 0) {
+        disk->waiting = true;
+        err = pthread_cond_timedwait(&disk->work, &disk->mutex, &until);
+        CHECK(err == 0 || err == ETIMEDOUT);
+    }
+    disk->waiting = false;
+    return lane_waiting(&disk->submitted) == 0 && !disk->stopping;
+}
+
+static void *run(void *arg)
+{
+    struct disk *disk = arg;
+    bool busy = false;
+
+    for (;;) {
+        struct lane swap;
+        bool idle = false;
+        bool stopping;
+
+        CHECK(pthread_mutex_lock(&disk->mutex) == 0);
+        if (!busy) {
+            idle = wait_for_work(disk);
+        }
+        swap = disk->submitted;
+        disk->submitted = disk->taking;
+        disk->taking = swap;
+        stopping = disk->stopping;
+        CHECK(pthread_mutex_unlock(&disk->mutex) == 0);
+
+        sort_into_lanes(disk);
+        busy = run_round(disk);
+        if (!busy && stopping) {
+            return NULL;
+        }
+        if (idle || clock_monotonic_ms() - disk->idle_ms >= IDLE_MS) {
+            look_at_space(disk, idle);
+        }
+    }
+}
