@@ -1,1 +1,53 @@
-# none yet
+# Each target is one file and two programs, tests/fuzz-NAME with libFuzzer and
+# tests/unit-fuzz-NAME for make check: see fuzz.h.
+fuzz_replay = tests/fuzz/fuzz.h tests/fuzz/fuzz_replay.c
+fuzz_libfuzzer = tests/fuzz/fuzz.h tests/fuzz/fuzz_corpus.c
+fuzz_ldflags = $(AM_LDFLAGS) -fsanitize=fuzzer
+
+fuzz_frame_sources = tests/fuzz/fuzz_frame.c \
+	tests/support/client_vectors.c tests/support/client_vectors.h
+fuzz_client_request_sources = tests/fuzz/fuzz_client_request.c \
+	tests/support/client_equal.c \
+	tests/support/client_samples.c tests/support/client_samples.h
+fuzz_client_reply_sources = tests/fuzz/fuzz_client_reply.c \
+	tests/support/client_equal.c \
+	tests/support/client_samples.c tests/support/client_samples.h \
+	tests/support/client_vectors.c tests/support/client_vectors.h
+
+if UNIT_TESTS
+fuzz_replays = tests/unit-fuzz-frame tests/unit-fuzz-client-request \
+	tests/unit-fuzz-client-reply
+check_PROGRAMS += $(fuzz_replays)
+TESTS += $(fuzz_replays)
+tests_unit_fuzz_frame_SOURCES = $(fuzz_frame_sources) $(fuzz_replay)
+tests_unit_fuzz_frame_CFLAGS = $(test_cflags)
+tests_unit_fuzz_frame_LDADD = $(proto_libs)
+tests_unit_fuzz_client_request_SOURCES = $(fuzz_client_request_sources) \
+	$(fuzz_replay)
+tests_unit_fuzz_client_request_CFLAGS = $(test_cflags)
+tests_unit_fuzz_client_request_LDADD = $(proto_libs)
+tests_unit_fuzz_client_reply_SOURCES = $(fuzz_client_reply_sources) \
+	$(fuzz_replay)
+tests_unit_fuzz_client_reply_CFLAGS = $(test_cflags)
+tests_unit_fuzz_client_reply_LDADD = $(proto_libs)
+endif
+
+if FUZZ
+fuzz_programs += tests/fuzz-frame tests/fuzz-client-request \
+	tests/fuzz-client-reply
+EXTRA_PROGRAMS += $(fuzz_programs)
+tests_fuzz_frame_SOURCES = $(fuzz_frame_sources) $(fuzz_libfuzzer)
+tests_fuzz_frame_CFLAGS = $(test_cflags)
+tests_fuzz_frame_LDFLAGS = $(fuzz_ldflags)
+tests_fuzz_frame_LDADD = $(proto_libs)
+tests_fuzz_client_request_SOURCES = $(fuzz_client_request_sources) \
+	$(fuzz_libfuzzer)
+tests_fuzz_client_request_CFLAGS = $(test_cflags)
+tests_fuzz_client_request_LDFLAGS = $(fuzz_ldflags)
+tests_fuzz_client_request_LDADD = $(proto_libs)
+tests_fuzz_client_reply_SOURCES = $(fuzz_client_reply_sources) \
+	$(fuzz_libfuzzer)
+tests_fuzz_client_reply_CFLAGS = $(test_cflags)
+tests_fuzz_client_reply_LDFLAGS = $(fuzz_ldflags)
+tests_fuzz_client_reply_LDADD = $(proto_libs)
+endif
