@@ -1,5 +1,6 @@
 noinst_LIBRARIES += proto/libproto.a
 proto_libproto_a_SOURCES = \
+	proto/address.c proto/address.h \
 	proto/client.c proto/client.h \
 	proto/client_decode.c \
 	proto/client_encode.c \
