@@ -13,10 +13,12 @@ fuzz_client_reply_sources = tests/fuzz/fuzz_client_reply.c \
 	tests/support/client_equal.c \
 	tests/support/client_samples.c tests/support/client_samples.h \
 	tests/support/client_vectors.c tests/support/client_vectors.h
+fuzz_disk_record_sources = tests/fuzz/fuzz_disk_record.c \
+	tests/support/disk_samples.c tests/support/disk_samples.h
 
 if UNIT_TESTS
 fuzz_replays = tests/unit-fuzz-frame tests/unit-fuzz-client-request \
-	tests/unit-fuzz-client-reply
+	tests/unit-fuzz-client-reply tests/unit-fuzz-disk-record
 check_PROGRAMS += $(fuzz_replays)
 TESTS += $(fuzz_replays)
 tests_unit_fuzz_frame_SOURCES = $(fuzz_frame_sources) $(fuzz_replay)
@@ -30,11 +32,15 @@ tests_unit_fuzz_client_reply_SOURCES = $(fuzz_client_reply_sources) \
 	$(fuzz_replay)
 tests_unit_fuzz_client_reply_CFLAGS = $(test_cflags)
 tests_unit_fuzz_client_reply_LDADD = $(proto_libs)
+tests_unit_fuzz_disk_record_SOURCES = $(fuzz_disk_record_sources) \
+	$(fuzz_replay)
+tests_unit_fuzz_disk_record_CFLAGS = $(test_cflags)
+tests_unit_fuzz_disk_record_LDADD = $(proto_libs)
 endif
 
 if FUZZ
 fuzz_programs += tests/fuzz-frame tests/fuzz-client-request \
-	tests/fuzz-client-reply
+	tests/fuzz-client-reply tests/fuzz-disk-record
 EXTRA_PROGRAMS += $(fuzz_programs)
 tests_fuzz_frame_SOURCES = $(fuzz_frame_sources) $(fuzz_libfuzzer)
 tests_fuzz_frame_CFLAGS = $(test_cflags)
@@ -50,4 +56,9 @@ tests_fuzz_client_reply_SOURCES = $(fuzz_client_reply_sources) \
 tests_fuzz_client_reply_CFLAGS = $(test_cflags)
 tests_fuzz_client_reply_LDFLAGS = $(fuzz_ldflags)
 tests_fuzz_client_reply_LDADD = $(proto_libs)
+tests_fuzz_disk_record_SOURCES = $(fuzz_disk_record_sources) \
+	$(fuzz_libfuzzer)
+tests_fuzz_disk_record_CFLAGS = $(test_cflags)
+tests_fuzz_disk_record_LDFLAGS = $(fuzz_ldflags)
+tests_fuzz_disk_record_LDADD = $(proto_libs)
 endif
