@@ -26,11 +26,17 @@ fuzz-targets: $(fuzz_programs)
 .PHONY: check-programs print-unit-tests print-fuzz-targets fuzz-targets
 
 EXTRA_DIST += \
+	bench/compare.py \
+	tests/chaos/bitflip.py \
+	tests/chaos/load.py \
 	tests/chaos/powercut.py \
 	tests/chaos/shim_disk.py \
 	tests/interop/apache_server.py \
 	tests/interop/corral_server.py \
 	tests/interop/differential.py \
+	tests/interop/test_clients.py \
+	tests/interop/test_hostile.py \
+	tests/interop/test_slices.py \
 	tests/interop/zkwire.py \
 	tests/lint/tidy.sh \
 	tests/support/shim.c

@@ -282,8 +282,11 @@ static void print_text(const struct bench_options *options,
         print_hist(result->spread, false);
     }
     if (result->cpu_s >= 0 && result->done > 0) {
-        (void)printf("  server: %.2f us of CPU each, %.1f MB resident\n",
-                     result->cpu_s * 1e6 / (double)result->done,
+        (void)printf("  server: %.2f us of CPU each\n",
+                     result->cpu_s * 1e6 / (double)result->done);
+    }
+    if (result->rss > 0) {
+        (void)printf("  server: %.1f MB resident\n",
                      (double)result->rss / 1e6);
     }
 }
