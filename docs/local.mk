@@ -1,1 +1,2 @@
-# docs/: nothing built yet
+EXTRA_DIST += \
+	docs/wire-protocol.md
