@@ -1,1 +1,12 @@
-# none yet
+# The sockets over a loop of the test's own: a program to itself, because it
+# defines what loop.c, admin.c and config.c define otherwise.
+if UNIT_TESTS
+check_PROGRAMS += tests/unit-server-net
+TESTS += tests/unit-server-net
+tests_unit_server_net_SOURCES = \
+	tests/unit/server/net_rig.c tests/unit/server/net_rig.h \
+	tests/unit/server/test_net.c
+tests_unit_server_net_CFLAGS = $(test_cflags) $(EVENT_CFLAGS)
+tests_unit_server_net_LDADD = server/libserver.a proto/libproto.a \
+	$(base_libs) $(EVENT_LIBS) $(unit_libs)
+endif
