@@ -1,0 +1,70 @@
+/* Checkpoints: small and frequent. What changed is taken between two
+ * deliveries, in slices; one is in flight at a time; the log below it goes when
+ * it is durable. */
+#include "base/check.h"
+#include "base/err.h"
+#include "replica/replica_internal.h"
+
+bool checkpoint_due(const struct replica *r)
+{
+    if (r->dirty_since_ms == 0 || r->checkpoint_seq != 0 || r->loading ||
+        r->job.type != JOB_NONE) {
+        return false;
+    }
+    return r->checkpoint_txns >= r->config.checkpoint_txns ||
+           r->now_ms - r->dirty_since_ms >= r->config.checkpoint_ms ||
+           tree_dirty_bytes(r->tree) >= r->config.checkpoint_bytes;
+}
+
+void checkpoint_start(struct replica *r)
+{
+    struct job *job = &r->job;
+
+    CHECK(job->type == JOB_NONE);
+    job->type = JOB_CHECKPOINT;
+    job->failed = false;
+    buf_clear(&job->bytes);
+    r->checkpoint_taking = r->zxid_delivered;
+    r->checkpoint_txns = 0;
+    r->dirty_since_ms = 0;
+}
+
+bool checkpoint_slice(struct replica *r, struct job *job)
+{
+    struct marker_record marker;
+    struct store_op op = {.type = STORE_CHECKPOINT};
+
+    if (!session_dirty_take(r->sessions, RECORDS_PER_SLICE, &job->bytes) ||
+        !tree_dirty_take(r->tree, RECORDS_PER_SLICE, &job->bytes)) {
+        return false;
+    }
+    CHECK(r->checkpoint_taking == r->zxid_delivered);
+    marker = (struct marker_record){
+        .zxid = r->zxid_delivered,
+        .tree_digest = tree_digest(r->tree),
+        .session_digest = session_digest(r->sessions),
+        .znode_count = tree_count(r->tree) - 1, /* the root counts twice */
+        .session_count = session_count(r->sessions),
+    };
+    record_put_marker(&job->bytes, &marker);
+    op.zxid = r->zxid_delivered;
+    op.payload = blob_copy(buf_bytes(&job->bytes));
+    replica_store(r, &op);
+    r->checkpoint_seq = r->store_seq;
+    return true;
+}
+
+/* Errors do not come here: they end the process. */
+void checkpoint_result(struct replica *r, const struct store_result *result)
+{
+    struct store_op op = {.type = STORE_PURGE};
+
+    if (result->type != STORE_CHECKPOINT || result->seq != r->checkpoint_seq) {
+        return;
+    }
+    r->checkpoint_seq = 0;
+    r->checkpoint_zxid = r->checkpoint_taking;
+    r->checkpoints++;
+    op.zxid = r->checkpoint_zxid;
+    replica_store(r, &op);
+}

@@ -1,0 +1,240 @@
+#include <stdarg.h>
+#include <stdio.h>
+
+#include "base/bytes.h"
+#include "base/check.h"
+#include "base/mem.h"
+#include "proto/text.h"
+#include "replica/replica_internal.h"
+
+#define BYTES_CHUNK ((size_t)64 * 1024)
+#define LOG_TEXT_MAX 600
+/* Where the zxid is in a packet with a reply header: behind length and xid. */
+#define ZXID_AT 8
+
+static zxid_t raise_zxid(struct conn *conn, zxid_t zxid);
+static void log_va(struct replica *r, struct replica_effect *effect,
+                   const char *format, va_list args);
+
+void replica_effects_init(struct replica_effects *effects)
+{
+    *effects = (struct replica_effects){.bytes = arena_create(BYTES_CHUNK)};
+}
+
+void replica_effects_clear(struct replica_effects *effects)
+{
+    for (size_t i = 0; i < effects->count; i++) {
+        struct replica_effect *effect = &effects->items[i];
+
+        /* A driver that took a reference over has set it to NULL or 0. */
+        if (effect->type == REPLICA_STORE) {
+            blob_unref(effect->store.payload);
+        } else if (effect->type == REPLICA_SEND_PEER) {
+            for (uint32_t k = 0; k < effect->message.payloads_count; k++) {
+                blob_unref(effect->message.payloads[k]);
+            }
+        }
+    }
+    effects->count = 0;
+    arena_reset(effects->bytes);
+}
+
+void replica_effects_finish(struct replica_effects *effects)
+{
+    if (effects->bytes != NULL) {
+        replica_effects_clear(effects);
+    }
+    arena_destroy(effects->bytes);
+    mem_free(effects->items);
+    *effects = (struct replica_effects){0};
+}
+
+/* Only what the type needs is set: an effect is large, and there are many. */
+struct replica_effect *effect_push(struct replica *r,
+                                   enum replica_effect_type type)
+{
+    struct replica_effects *out = r->out;
+    struct replica_effect *effect;
+
+    if (out->count == out->capacity) {
+        out->items = mem_grow(out->items, &out->capacity, out->count + 1,
+                              sizeof(*out->items));
+    }
+    effect = &out->items[out->count++];
+    effect->type = type;
+    effect->conn_id = 0;
+    effect->peers = 0;
+    effect->link = PEER_LINK_QUORUM;
+    return effect;
+}
+
+uint8_t *packet_alloc(struct replica *r, size_t size)
+{
+    return arena_alloc(r->out->bytes, size, 1);
+}
+
+void packet_send(struct replica *r, struct conn *conn, struct slice packet)
+{
+    struct replica_effect *effect = effect_push(r, REPLICA_SEND_CLIENT);
+
+    effect->conn_id = conn_id(conn);
+    effect->frame = packet;
+    conn->output += packet.len;
+    conn->counts.sent++;
+    r->sent++;
+}
+
+void packet_copy_send(struct replica *r, struct conn *conn, struct slice packet)
+{
+    packet_send(r, conn, arena_copy(r->out->bytes, packet));
+}
+
+void reply_send(struct replica *r, struct conn *conn,
+                struct client_reply *reply)
+{
+    size_t size = client_reply_size(reply);
+    uint8_t *packet;
+
+    if (size > r->config.reply_size_max) {
+        reply_too_big(r, conn, size, reply);
+        size = client_reply_size(reply);
+    }
+    reply->zxid = raise_zxid(conn, reply->zxid);
+    packet = packet_alloc(r, size);
+    client_reply_write(reply, packet);
+    packet_send(r, conn, slice_make(packet, size));
+}
+
+struct blob *reply_blob(struct replica *r, struct conn *conn,
+                        struct client_reply *reply)
+{
+    size_t size = client_reply_size(reply);
+    struct blob *blob;
+    uint8_t *packet;
+
+    if (size > r->config.reply_size_max) {
+        reply_too_big(r, conn, size, reply);
+        size = client_reply_size(reply);
+    }
+    blob = blob_create(size, &packet);
+    client_reply_write(reply, packet);
+    return blob;
+}
+
+void reply_send_packet(struct replica *r, struct conn *conn,
+                       struct slice packet)
+{
+    uint8_t *copy = packet_alloc(r, packet.len);
+
+    memcpy(copy, packet.ptr, packet.len);
+    bytes_store64(copy + ZXID_AT,
+                  raise_zxid(conn, bytes_load64(copy + ZXID_AT)));
+    packet_send(r, conn, slice_make(copy, packet.len));
+}
+
+/* A change that is done is answered whatever its size (a multi's answer is
+ * bounded by its request); only reads are refused. */
+void reply_too_big(struct replica *r, struct conn *conn, size_t size,
+                   struct client_reply *reply)
+{
+    const struct client_op *op = client_op_find(reply->op);
+
+    if (op != NULL && op->kind == ZK_OP_WRITE) {
+        return;
+    }
+    reply->code = ZK_MARSHALLING_ERROR;
+    replica_log(r, REPLICA_WARN, "reply_too_big",
+                "session=0x%llx op=%s bytes=%zu limit=%u path=%s",
+                (unsigned long long)conn->session_id,
+                op == NULL ? "?" : op->name, size, r->config.reply_size_max,
+                quoted(r, r->reading));
+}
+
+void count_answer(struct replica *r, struct conn *conn, enum zk_op op,
+                  int32_t xid, int64_t taken_ms)
+{
+    struct conn_counts *counts = &conn->counts;
+    const struct client_op *row = client_op_find(op);
+    uint64_t latency = (uint64_t)(r->now_ms - taken_ms);
+
+    if (r->latency_count == 0 || latency < r->latency_min) {
+        r->latency_min = latency;
+    }
+    if (latency > r->latency_max) {
+        r->latency_max = latency;
+    }
+    r->latency_sum += latency;
+    r->latency_count++;
+    r->ops[inspect_op_index(op)].count++;
+    if (counts->latency_count == 0 || latency < counts->latency_min) {
+        counts->latency_min = (uint32_t)latency;
+    }
+    if (latency > counts->latency_max) {
+        counts->latency_max = (uint32_t)latency;
+    }
+    counts->latency_last = (uint32_t)latency;
+    counts->latency_sum += latency;
+    counts->latency_count++;
+    counts->last_op = row == NULL ? "NA" : row->lop;
+    counts->last_cxid = xid;
+    counts->last_zxid = r->zxid_delivered;
+    counts->last_response_ms = r->now_ms;
+}
+
+void replica_log(struct replica *r, enum replica_log_level level,
+                 const char *event, const char *format, ...)
+{
+    struct replica_effect *effect = effect_push(r, REPLICA_LOG);
+    va_list args;
+
+    effect->log.level = level;
+    effect->log.event = event;
+    va_start(args, format);
+    log_va(r, effect, format, args);
+    va_end(args);
+}
+
+void replica_fatal(struct replica *r, const char *format, ...)
+{
+    struct replica_effect *effect = effect_push(r, REPLICA_FATAL);
+    va_list args;
+
+    effect->log.level = REPLICA_ERROR;
+    effect->log.event = "fatal";
+    va_start(args, format);
+    log_va(r, effect, format, args);
+    va_end(args);
+    r->fatal = true;
+}
+
+const char *quoted(struct replica *r, struct slice text)
+{
+    buf_clear(&r->scratch);
+    text_append_quoted(&r->scratch, text);
+    *buf_extend(&r->scratch, 1) = '\0';
+    return (const char *)r->scratch.data;
+}
+
+/* Answers made at different times can leave in another order than they were
+ * stamped (a ping passes a held answer by), but clients overwrite what they
+ * have seen with each header: it must not go down. */
+static zxid_t raise_zxid(struct conn *conn, zxid_t zxid)
+{
+    if (zxid > conn->zxid_sent) {
+        conn->zxid_sent = zxid;
+    }
+    return conn->zxid_sent;
+}
+
+static void log_va(struct replica *r, struct replica_effect *effect,
+                   const char *format, va_list args)
+{
+    char text[LOG_TEXT_MAX];
+    int len = vsnprintf(text, sizeof(text), format, args);
+
+    CHECK(len >= 0);
+    if ((size_t)len >= sizeof(text)) {
+        len = (int)sizeof(text) - 1;
+    }
+    effect->log.text = arena_copy(r->out->bytes, slice_make(text, (size_t)len));
+}

@@ -1,0 +1,457 @@
+/* struct replica and what its files share; no other folder includes this.
+ *
+ * How it works. A step hands its input to one function; what zab answers is
+ * routed at once (store ops, messages) or queued (deliveries, barriers, tree
+ * records). replica_run() then takes the queue up, one delivery after the
+ * other, within the step's budget. Work that is too long for one step is kept
+ * as the delivery under way or as the job, of which there is at most one:
+ *   - while a delivery is under way every client frame waits (nobody sees half
+ *     of it) but pings;
+ *   - while a job runs (a long read, the taking of a checkpoint) deliveries
+ *     wait, so that the tree stands still; other frames go on.
+ * A frame that waits is copied to its connection's inbox, and the connection is
+ * paused: what waits is bounded by what the server had read. */
+#ifndef CORRAL_REPLICA_INTERNAL_H
+#define CORRAL_REPLICA_INTERNAL_H
+
+#include "base/list.h"
+#include "base/map.h"
+#include "replica/fifo.h"
+#include "replica/inspect.h"
+#include "replica/replica.h"
+#include "session/auth.h"
+#include "session/order.h"
+#include "session/session.h"
+#include "znode/acl.h"
+#include "znode/prep.h"
+#include "znode/tree.h"
+#include "znode/watch.h"
+
+/* Work of one step, in units of about a quarter of a microsecond: a slice is
+ * about a millisecond. Counted, never timed: the same inputs must give the same
+ * effects. */
+#define STEP_BUDGET 4000
+#define COST_FRAME 4    /* a small request */
+#define COST_DELIVERY 8 /* a small txn */
+#define COST_EVENT 1
+/* What is done at once; more of it becomes a job. */
+#define NAMES_AT_ONCE 10000 /* DESIGN 2.17 */
+#define WATCHES_AT_ONCE 1000
+#define NODES_AT_ONCE 1000
+/* Per slice of a job. */
+#define NAMES_PER_SLICE 8000
+#define RECORDS_PER_SLICE 1000
+#define WATCHES_REMOVED_AT_ONCE 2000
+
+#define TICK_MS 20
+#define DIGESTS_MAX 1024
+#define DIGEST_INTERVAL 128
+#define TXN_SIZE_EXTRA (64 * 1024) /* over jute.maxbuffer, DESIGN 2.17 */
+#define EXPIRED_PER_TICK 128
+#define SOFT_QUOTA_LOG_MS 10000
+
+enum conn_state {
+    CONN_NEW,       /* no frame taken yet */
+    CONN_HANDSHAKE, /* its ConnectRequest waits for an answer */
+    CONN_OPEN,
+    CONN_CLOSING, /* session closed: goes when its queue is empty */
+    CONN_GONE,    /* closed in this step; freed at its end */
+};
+
+/* Why a connection is paused: bits. */
+enum conn_pause {
+    PAUSE_INBOX = 1,       /* frames of it wait here */
+    PAUSE_OUTSTANDING = 2, /* too many requests in flight in all */
+    PAUSE_READS = 4,       /* too many reads held behind a write */
+};
+
+struct held_frame {
+    struct list link;
+    int64_t taken_ms;
+    size_t len;
+    uint8_t bytes[];
+};
+
+struct conn_counts {
+    int64_t established_wall_ms, last_response_ms;
+    uint64_t received, sent;
+    zxid_t last_zxid;
+    const char *last_op; /* lop code */
+    uint64_t latency_sum, latency_count;
+    uint32_t latency_last, latency_min, latency_max;
+    int32_t last_cxid;
+};
+
+/* Small: there may be very many, idle. */
+struct conn {
+    struct map_link by_id;
+    struct list inbox;       /* struct held_frame */
+    struct list in_inboxes;  /* replica->inboxes while inbox is not empty */
+    struct list in_paused;   /* replica->paused: PAUSE_OUTSTANDING */
+    struct list in_waiters;  /* replica->job_waiters */
+    struct order *order;     /* NULL: nothing was ever queued */
+    struct session *session; /* OPEN: as long as the session is */
+    uint64_t session_id;
+    zxid_t zxid_sent; /* highest of a reply header: never goes back */
+    struct auth_list auth;
+    struct conn_counts counts;
+    int64_t touched_ms;
+    uint64_t output;      /* bytes sent since the last CLIENT_DRAINED */
+    uint32_t outstanding; /* its share of replica->outstanding */
+    uint8_t random[16];   /* CLIENT_OPENED's: the password of a new session */
+    enum conn_state state;
+    uint8_t pauses;
+    bool has_read_only; /* of the ConnectRequest: answered in kind */
+    bool close_taken;   /* closeSession was taken: later frames are dropped */
+};
+
+static inline uint64_t conn_id(const struct conn *conn)
+{
+    return conn->by_id.key.number;
+}
+
+/* Who waits for the answer of a request that went to the leader. */
+enum wait_kind {
+    WAIT_NOBODY, /* answered, or its connection is gone */
+    WAIT_WRITE,
+    WAIT_SYNC,
+    WAIT_NEW_SESSION,
+    WAIT_RESUME,
+    WAIT_REFUSED_SESSION,
+};
+struct wait {
+    uint64_t conn_id;
+    int64_t taken_ms;
+    struct blob *frame; /* SYNC: the request, for its path */
+    int32_t xid;
+    enum zk_op op;
+    enum wait_kind kind;
+};
+
+/* A place in the order without a record (DESIGN 2.7): a refusal, a sync, a
+ * resume, and whom to tell when it is certain. */
+struct barrier {
+    uint64_t number;
+    uint64_t origin_id, origin_request;
+    enum zk_code code;
+    uint32_t parts_count, part_failed; /* of a refused multi; 0 parts: none */
+};
+
+/* What came from zab and waits its turn. */
+struct queued {
+    enum zab_effect_type type;
+    uint64_t value; /* zxid or barrier */
+    struct blob *payload;
+};
+
+/* The delivery under way. */
+struct delivery {
+    bool active, applied, fired;
+    zxid_t zxid;
+    struct blob *payload;
+    struct txn txn;
+    struct apply_result result;
+    size_t event_at;
+    uint64_t *conn_ids; /* of the event being told */
+    size_t conns_count, conn_at;
+};
+
+enum job_type {
+    JOB_NONE,
+    JOB_CHECKPOINT,
+    JOB_NAMES,      /* getChildren, getChildren2 of many */
+    JOB_EPHEMERALS, /* getEphemerals of many */
+    JOB_COUNT,      /* getAllChildrenNumber of many */
+    JOB_MULTI_READ,
+    JOB_SET_WATCHES,
+};
+struct job {
+    enum job_type type;
+    struct conn *conn; /* whose read this is */
+    struct blob *frame;
+    int64_t taken_ms;
+    struct client_request request; /* of frame, in job_arena */
+    const struct znode *root, *at;
+    size_t index, count;
+    struct buf bytes; /* the answer, or the checkpoint's records */
+    bool failed;      /* the answer grew too big */
+};
+
+/* Who asked for a write, here or (later) on another server. */
+struct origin {
+    uint64_t id, request;
+    uint64_t session_id;
+    bool session_closing;
+    int32_t cxid;
+    const struct zk_auth *auth;
+    size_t auth_count;
+};
+
+#define X(name, number, text, lop, kind) OP_INDEX_##name,
+enum op_index { ZK_OP_MAP(X) OP_INDEX_COUNT };
+#undef X
+
+struct replica {
+    struct replica_config config;
+    struct blob *super_digest, *ensemble_name; /* what config points to */
+    struct auth_policy policy;
+    uint64_t self_id;
+    bool standalone;
+
+    struct zab *zab;
+    struct zab_effects zab_effects;
+    struct tree *tree;
+    struct prep *prep;
+    struct session_table *sessions;
+    struct watch_table *watches;
+
+    /* The step under way. */
+    struct replica_effects *out;
+    struct arena *arena; /* reset at its begin */
+    int64_t now_ms, wall_ms, started_ms;
+    int budget;
+    bool started;
+    bool fatal;     /* REPLICA_FATAL was said: nothing happens any more */
+    bool work_left; /* CONTINUE goes on; other steps leave it alone */
+
+    /* State of the server. */
+    zxid_t zxid_delivered;
+    bool loading, leading, serving, disk_low;
+    unsigned holds; /* inspect_hold() */
+
+    struct fifo queue; /* struct queued */
+    struct delivery delivery;
+    struct arena *delivery_arena;
+    struct job job;
+    struct arena *job_arena;
+    struct buf txn_bytes, scratch;
+    struct slice reading; /* path of the read being answered, for the log */
+
+    /* Connections. */
+    struct map conns;
+    struct list inboxes; /* with frames that wait */
+    struct list paused;  /* with PAUSE_OUTSTANDING */
+    struct list job_waiters;
+    struct list gone;      /* to free at the end of the step (in_inboxes) */
+    bool inboxes_wake;     /* something may go on: look at them */
+    uint64_t outstanding;  /* requests taken and not yet answered */
+    struct fifo unwatched; /* closed connections whose watches are to go */
+
+    /* Waiting for the leader. */
+    struct fifo waits; /* struct wait; request ids without gap */
+    uint64_t waits_first;
+    struct fifo barriers;
+    uint64_t barrier_last;
+
+    /* Loading. */
+    struct marker_record marker;
+    bool marker_seen;
+
+    /* Checkpoints. */
+    uint64_t store_seq;       /* last used */
+    uint64_t checkpoint_seq;  /* in flight; 0: none */
+    zxid_t checkpoint_taking; /* of the one being taken or in flight */
+    zxid_t checkpoint_zxid;   /* durable */
+    uint64_t checkpoint_txns; /* delivered since the last take */
+    int64_t dirty_since_ms;   /* first delivery since; 0: none */
+
+    /* Garbage of containers. */
+    int64_t containers_next_ms;
+    struct arena *containers_arena;
+    struct slice *containers; /* found and not yet proposed */
+    size_t containers_at, containers_count;
+    uint64_t containers_credit; /* in 1/60,000 of a deletion */
+
+    /* Counters. */
+    uint64_t received, sent;
+    uint64_t latency_sum, latency_count, latency_min, latency_max;
+    uint64_t auth_failed, sessions_expired, checkpoints, connections_refused;
+    struct inspect_op_count ops[OP_INDEX_COUNT];
+    char op_names[OP_INDEX_COUNT][32];
+    struct inspect_digest digests[DIGESTS_MAX];
+    size_t digests_count;
+    int64_t soft_quota_logged_ms;
+};
+
+/* Nothing may be taken from clients now: half a txn is applied, somebody walks,
+ * or there is no tree or leader yet. */
+static inline bool frames_wait(const struct replica *r)
+{
+    return r->delivery.active || r->holds > 0 || !r->serving;
+}
+
+/* ---- replica.c */
+void replica_zab(struct replica *r, const struct zab_input *input);
+void replica_store(struct replica *r, struct store_op *op); /* numbers it */
+
+/* ---- output.c */
+struct replica_effect *effect_push(struct replica *r,
+                                   enum replica_effect_type type);
+/* A packet in the effects' bytes, to be filled and sent. */
+uint8_t *packet_alloc(struct replica *r, size_t size);
+void packet_send(struct replica *r, struct conn *conn, struct slice packet);
+void packet_copy_send(struct replica *r, struct conn *conn,
+                      struct slice packet);
+/* Fills in the zxid (never below what was sent before) and sends. Over
+ * reply_size_max: ZK_MARSHALLING_ERROR instead, and a log line. */
+void reply_send(struct replica *r, struct conn *conn,
+                struct client_reply *reply);
+struct blob *reply_blob(struct replica *r, struct conn *conn,
+                        struct client_reply *reply); /* gives */
+/* A packet made before, with a reply header: its zxid is raised if need be. */
+void reply_send_packet(struct replica *r, struct conn *conn,
+                       struct slice packet);
+/* Makes it an error, if it is a read's. */
+void reply_too_big(struct replica *r, struct conn *conn, size_t size,
+                   struct client_reply *reply);
+/* What an answer means for the counters. */
+void count_answer(struct replica *r, struct conn *conn, enum zk_op op,
+                  int32_t xid, int64_t taken_ms);
+void replica_log(struct replica *r, enum replica_log_level level,
+                 const char *event, const char *format, ...)
+    __attribute__((format(printf, 4, 5)));
+void replica_fatal(struct replica *r, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
+/* For a log line: quoted, escaped, cut. Until the next call. */
+const char *quoted(struct replica *r, struct slice text);
+
+/* ---- conn.c */
+struct conn *conn_find(const struct replica *r, uint64_t id);
+void conn_opened(struct replica *r, const struct replica_input *input);
+void conn_frame(struct replica *r, const struct replica_input *input);
+/* why NULL: the peer did it, nothing is to be said. */
+void conn_close(struct replica *r, struct conn *conn, const char *why);
+void conn_pause(struct replica *r, struct conn *conn, enum conn_pause why);
+void conn_resume(struct replica *r, struct conn *conn, enum conn_pause why);
+struct order *conn_order(struct conn *conn);
+bool conn_idle(const struct conn *conn); /* nothing queued for it */
+void conn_drained(struct replica *r, struct conn *conn);
+/* Its queue is gone on with when there is time. */
+void conn_wait_turn(struct replica *r, struct conn *conn);
+void conn_outstanding(struct replica *r, struct conn *conn);
+void conn_answered(struct replica *r, struct conn *conn);
+/* Frames that waited, as far as they go; false: budget spent. */
+bool conns_take_inboxes(struct replica *r);
+bool conns_unwatch(struct replica *r); /* false: more to do */
+void conns_free_gone(struct replica *r);
+void conns_finish(struct replica *r);
+
+/* ---- wait.c */
+/* A new entry; its origin_request. frame: taken, may be NULL. */
+uint64_t wait_add(struct replica *r, const struct wait *wait);
+/* The entry of an answer, once; false: nobody waits (any more). */
+bool wait_take(struct replica *r, uint64_t origin_request, struct wait *wait);
+void waits_drop_all(struct replica *r);
+/* Takes a place in the leader's order. */
+void barrier_add(struct replica *r, const struct barrier *barrier);
+void barriers_done(struct replica *r, uint64_t number);
+void waits_finish(struct replica *r);
+
+/* ---- handshake.c */
+bool handshake_take(struct replica *r, struct conn *conn, struct slice frame,
+                    int64_t taken_ms); /* false: not now, keep the frame */
+/* Its createSession was delivered, or its barrier is done. */
+void handshake_answer(struct replica *r, const struct wait *wait,
+                      uint64_t session_id);
+
+/* ---- client.c */
+bool client_take(struct replica *r, struct conn *conn, struct slice frame,
+                 int64_t taken_ms); /* false: not now, keep the frame */
+void client_ping(struct replica *r, struct conn *conn);
+/* An answer in its turn: at once when nothing is queued. */
+void client_answer(struct replica *r, struct conn *conn,
+                   struct client_reply *reply, int64_t taken_ms);
+/* The answer of a request that went to the leader. */
+void client_answer_wait(struct replica *r, uint64_t origin_request,
+                        const struct wait *wait, struct client_reply *reply);
+void client_answer_sync(struct replica *r, uint64_t origin_request,
+                        const struct wait *wait);
+/* Sends what is ready at the head of its queue, runs held reads. */
+void client_drain(struct replica *r, struct conn *conn);
+
+/* ---- read.c, read_list.c, read_watches.c */
+/* Answers; false: it is long and must become a job (nothing was done). */
+bool read_run(struct replica *r, struct conn *conn, struct slice frame,
+              int64_t taken_ms);
+/* The head of the connection's queue; or puts it with those who wait. held:
+ * 8 bytes of time, then the frame. */
+void read_job_start(struct replica *r, struct conn *conn, struct blob *held);
+bool job_slice(struct replica *r); /* false: more to do */
+void job_cancel(struct replica *r);
+enum zk_code read_find(const struct replica *r, struct slice path,
+                       const struct znode **node);
+bool read_allowed(const struct replica *r, const struct conn *conn,
+                  uint32_t acl_id, enum zk_perm perm);
+enum read_status { READ_ANSWER, READ_LONG };
+enum read_status read_names(struct replica *r, struct conn *conn,
+                            const struct client_request *request,
+                            struct client_reply *reply);
+enum read_status read_ephemerals(struct replica *r, struct conn *conn,
+                                 const struct client_request *request,
+                                 struct client_reply *reply);
+enum read_status read_count(struct replica *r, struct conn *conn,
+                            const struct client_request *request,
+                            struct client_reply *reply);
+enum read_status read_multi(struct replica *r, struct conn *conn,
+                            const struct client_request *request,
+                            struct client_reply *reply);
+enum read_status read_set_watches(struct replica *r, struct conn *conn,
+                                  const struct client_request *request);
+enum zk_code read_add_watch(struct replica *r, struct conn *conn,
+                            const struct client_request *request);
+enum zk_code read_check_watches(struct replica *r, struct conn *conn,
+                                const struct client_request *request);
+bool read_list_slice(struct replica *r, struct job *job);
+bool read_count_slice(struct replica *r, struct job *job);
+bool read_multi_slice(struct replica *r, struct job *job);
+/* From path *index on, at most max of them; false: more to do. */
+bool read_set_watches_some(struct replica *r, struct conn *conn,
+                           const struct zk_set_watches2_request *request,
+                           size_t *index, size_t max);
+
+/* ---- write.c */
+bool write_possible(const struct replica *r); /* leader with room */
+bool write_take(struct replica *r, struct conn *conn,
+                const struct zk_request_header *header, struct slice frame,
+                int64_t taken_ms);
+bool sync_take(struct replica *r, struct conn *conn,
+               const struct zk_request_header *header, struct slice frame,
+               int64_t taken_ms);
+void write_context(const struct replica *r, const struct origin *origin,
+                   struct prep_context *context);
+/* The leader's part: checks, proposes or refuses. */
+void write_prepare(struct replica *r, const struct origin *origin,
+                   const struct client_request *request);
+void write_propose(struct replica *r, const struct txn *txn);
+void write_refuse(struct replica *r, const struct origin *origin,
+                  enum zk_code code);
+void write_refused_multi(struct replica *r, const struct barrier *barrier,
+                         struct client_reply *reply);
+/* The server's own close of an expired session. */
+void write_close_session(struct replica *r, struct session *session);
+
+/* ---- deliver.c, load.c */
+void deliver_begin(struct replica *r, zxid_t zxid, struct blob *payload);
+bool deliver_slice(struct replica *r); /* false: more to do */
+void deliver_drop(struct replica *r);
+void event_send(struct replica *r, struct conn *conn, enum zk_event_type type,
+                zxid_t zxid, struct slice path);
+void load_begin(struct replica *r);
+void load_chunk(struct replica *r, struct blob *payload);
+void load_end(struct replica *r, zxid_t zxid);
+
+/* ---- checkpoint.c, expire.c, containers.c */
+bool checkpoint_due(const struct replica *r);
+void checkpoint_start(struct replica *r);
+bool checkpoint_slice(struct replica *r, struct job *job);
+void checkpoint_result(struct replica *r, const struct store_result *result);
+void expire_tick(struct replica *r, uint32_t ticks_late);
+void containers_tick(struct replica *r);
+
+/* ---- inspect.c */
+void inspect_init(struct replica *r);
+void inspect_reset(struct replica *r, bool conns);
+void inspect_digest_note(struct replica *r);
+enum op_index inspect_op_index(enum zk_op op);
+
+#endif

@@ -1,0 +1,124 @@
+#include "base/check.h"
+#include "replica/replica_internal.h"
+
+static void barrier_done(struct replica *r, const struct barrier *barrier);
+static void drop_front(struct replica *r);
+
+/* Entries are answered nearly in the order in which they were made, as links,
+ * log and delivery are FIFO: so the table is a queue, and an entry's place in
+ * it is its number. */
+uint64_t wait_add(struct replica *r, const struct wait *wait)
+{
+    *(struct wait *)fifo_push(&r->waits) = *wait;
+    return r->waits_first + r->waits.count - 1;
+}
+
+bool wait_take(struct replica *r, uint64_t origin_request, struct wait *wait)
+{
+    struct wait *entry;
+
+    if (origin_request < r->waits_first ||
+        origin_request - r->waits_first >= r->waits.count) {
+        return false;
+    }
+    entry = fifo_at(&r->waits, (size_t)(origin_request - r->waits_first));
+    if (entry->kind == WAIT_NOBODY) {
+        return false;
+    }
+    *wait = *entry;
+    entry->kind = WAIT_NOBODY;
+    entry->frame = NULL;
+    drop_front(r);
+    return true;
+}
+
+void waits_drop_all(struct replica *r)
+{
+    while (r->waits.count > 0) {
+        struct wait *entry = fifo_at(&r->waits, 0);
+
+        blob_unref(entry->frame);
+        fifo_pop(&r->waits);
+        r->waits_first++;
+    }
+}
+
+void waits_finish(struct replica *r)
+{
+    waits_drop_all(r);
+    fifo_finish(&r->waits);
+    fifo_finish(&r->barriers);
+}
+
+void barrier_add(struct replica *r, const struct barrier *barrier)
+{
+    struct barrier *entry = fifo_push(&r->barriers);
+
+    *entry = *barrier;
+    entry->number = ++r->barrier_last;
+    replica_zab(r, &(struct zab_input){.type = ZAB_IN_BARRIER,
+                                       .barrier = entry->number});
+}
+
+void barriers_done(struct replica *r, uint64_t number)
+{
+    while (r->barriers.count > 0) {
+        struct barrier barrier = *(struct barrier *)fifo_at(&r->barriers, 0);
+
+        if (barrier.number > number) {
+            return;
+        }
+        fifo_pop(&r->barriers);
+        r->budget -= COST_FRAME;
+        barrier_done(r, &barrier);
+    }
+}
+
+static void barrier_done(struct replica *r, const struct barrier *barrier)
+{
+    struct wait wait;
+    struct client_reply reply;
+
+    if (barrier->origin_id != r->self_id ||
+        !wait_take(r, barrier->origin_request, &wait)) {
+        return;
+    }
+    switch (wait.kind) {
+        case WAIT_SYNC:
+            client_answer_sync(r, barrier->origin_request, &wait);
+            break;
+        case WAIT_RESUME:
+        case WAIT_REFUSED_SESSION:
+            handshake_answer(r, &wait, 0);
+            break;
+        case WAIT_WRITE:
+            reply = (struct client_reply){
+                .xid = wait.xid,
+                .op = wait.op,
+                .zxid = r->zxid_delivered,
+                .code = barrier->code,
+            };
+            if (barrier->parts_count > 0) {
+                write_refused_multi(r, barrier, &reply);
+            }
+            client_answer_wait(r, barrier->origin_request, &wait, &reply);
+            break;
+        case WAIT_NEW_SESSION:
+        case WAIT_NOBODY:
+            UNREACHABLE();
+    }
+    blob_unref(wait.frame);
+}
+
+static void drop_front(struct replica *r)
+{
+    while (r->waits.count > 0) {
+        const struct wait *entry = fifo_at(&r->waits, 0);
+
+        if (entry->kind != WAIT_NOBODY) {
+            return;
+        }
+        fifo_pop(&r->waits);
+        r->waits_first++;
+    }
+}
