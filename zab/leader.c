@@ -3,7 +3,6 @@
  * Its own promise, its own taking-up and its own acks count like any other's:
  * when its disk says so, not sooner. */
 #include "base/check.h"
-#include "base/mem.h"
 #include "zab/zab_internal.h"
 
 static const uint8_t no_cluster[16];

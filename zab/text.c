@@ -28,8 +28,9 @@ static const char *link_name(enum peer_link link);
 
 size_t zab_input_format(const struct zab_input *in, char *text, size_t size)
 {
-    struct line line = {text, size, 0};
+    struct line line = {.size = size};
 
+    line.text = text;
     switch (in->type) {
         case ZAB_IN_TICK:
             put(&line, "tick");
@@ -66,8 +67,9 @@ size_t zab_input_format(const struct zab_input *in, char *text, size_t size)
 
 size_t zab_effect_format(const struct zab_effect *e, char *text, size_t size)
 {
-    struct line line = {text, size, 0};
+    struct line line = {.size = size};
 
+    line.text = text;
     switch (e->type) {
         case ZAB_SEND:
             put(&line, "send ");
