@@ -7,6 +7,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+struct buf;
+
 struct config_server_line {
     uint64_t id;
     char *host; /* of the quorum and election ports */
@@ -39,6 +41,7 @@ struct config {
     uint32_t proposals_inflight_max;
     bool force_sync, ttl_nodes, hard_quotas, skip_acl, digest_enabled;
     bool tcp_keep_alive;
+    bool data_dir_autocreate; /* datadir.autocreate */
     bool bootstrap;
     char *super_digest;  /* NULL: none */
     char *ensemble_name; /* NULL: none */
@@ -49,20 +52,24 @@ struct config {
     struct config_server_line *servers;
     size_t servers_count; /* 0: standalone */
     int log_level;        /* enum log_level */
+    char *ignored;        /* keys given that have no meaning here, NULL: none */
 };
 
 /* Embedded defaults: what bare corrald runs with (DESIGN 2.15). */
 void config_init(struct config *config);
 void config_finish(struct config *config);
 
-/* Reads a zoo.cfg on top of ZooKeeper's defaults. Every problem is one line on
- * stderr with file and line; warnings too. ERR_INVALID when any is an error,
+/* Reads a zoo.cfg on top of ZooKeeper's defaults; what was in config is dropped
+ * (it was initialised before). Every problem is one line on stderr with file
+ * and line; warnings too, as log lines. ERR_INVALID when any is an error,
  * ERR_IO when the file cannot be read. */
 int config_read(struct config *config, const char *file);
 /* The same over text, for tests and the fuzzer; problems go to report. */
 typedef void config_report_fn(void *arg, bool error, const char *line);
 int config_parse(struct config *config, const char *name, const char *text,
                  size_t len, config_report_fn *report, void *arg);
+/* The effective settings as lines of a zoo.cfg; secrets only as set or not. */
+void config_print(const struct config *config, struct buf *out);
 bool config_word_allowed(const struct config *config, const char *word);
 
 #endif

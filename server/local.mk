@@ -4,6 +4,11 @@ server_libserver_a_SOURCES = \
 	server/admin.c server/admin.h \
 	server/boot.c server/boot.h \
 	server/config.c server/config.h \
+	server/config_internal.h \
+	server/config_keys.c \
+	server/config_server.c \
+	server/config_text.c \
+	server/config_value.c \
 	server/disk.c server/disk.h \
 	server/loop.c server/loop.h \
 	server/net.h \

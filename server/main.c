@@ -9,6 +9,7 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+#include "base/buf.h"
 #include "base/check.h"
 #include "base/err.h"
 #include "base/log.h"
@@ -30,7 +31,7 @@ static const char usage[] =
     "                           serves\n"
     "  -l, --log-level LEVEL    error, warn, info (as it is) or debug\n"
     "      --bootstrap          an empty server may begin a new ensemble\n"
-    "      --check-config FILE  read the zoo.cfg, say what is wrong, and end\n"
+    "      --check-config FILE  read the zoo.cfg, print what it means, end\n"
     "  -h, --help\n"
     "  -V, --version\n"
     "\n"
@@ -77,9 +78,11 @@ static void raise_fd_limit(void)
  * that size come again. */
 static void tune_malloc(void)
 {
+    /* NOLINTBEGIN(concurrency-mt-unsafe): there is one thread yet */
     (void)mallopt(M_ARENA_MAX, 2);
     (void)mallopt(M_MMAP_THRESHOLD, 1024 * 1024);
     (void)mallopt(M_TRIM_THRESHOLD, 8 * 1024 * 1024);
+    /* NOLINTEND(concurrency-mt-unsafe) */
 }
 
 static bool parse_number(const char *text, long max, int *number)
@@ -132,6 +135,7 @@ static int parse(int argc, char **argv, struct options *options)
         {NULL, 0, NULL, 0}};
     int option;
 
+    /* NOLINTNEXTLINE(concurrency-mt-unsafe): there is one thread yet */
     while ((option = getopt_long(argc, argv, "d:p:l:hV", names, NULL)) != -1) {
         switch (option) {
             case 'd':
@@ -230,6 +234,16 @@ static int serve(struct config *config)
     return err == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
 }
 
+static void print_checked(const struct config *config)
+{
+    struct buf text = {0};
+
+    config_print(config, &text);
+    (void)printf("# %s: ok\n%.*s", config->file, (int)text.len,
+                 (const char *)text.data);
+    buf_finish(&text);
+}
+
 int main(int argc, char **argv)
 {
     struct options options = {.port = -1, .log_level = -1};
@@ -251,7 +265,7 @@ int main(int argc, char **argv)
     }
     overrule(&config, &options);
     if (options.check_file != NULL) {
-        (void)printf("%s: ok\n", options.check_file);
+        print_checked(&config);
         config_finish(&config);
         return EXIT_SUCCESS;
     }

@@ -10,3 +10,13 @@ tests_unit_server_net_CFLAGS = $(test_cflags) $(EVENT_CFLAGS)
 tests_unit_server_net_LDADD = server/libserver.a proto/libproto.a \
 	$(base_libs) $(EVENT_LIBS) $(unit_libs)
 endif
+
+# What needs no sockets: the zoo.cfg.
+if UNIT_TESTS
+check_PROGRAMS += tests/unit-server
+TESTS += tests/unit-server
+tests_unit_server_SOURCES = tests/unit/server/test_config.c
+tests_unit_server_CFLAGS = $(test_cflags)
+tests_unit_server_LDADD = server/libserver.a proto/libproto.a $(base_libs) \
+	$(unit_libs)
+endif
