@@ -65,17 +65,17 @@ int client_connect_decode_reply(struct slice frame,
 
 size_t client_event_size(struct slice path)
 {
-    return LENGTH_SIZE + ZK_REPLY_HEADER_SIZE + size_min_watcher_event +
+    return LENGTH_SIZE + ZK_REPLY_HEADER_SIZE + SIZE_MIN(watcher_event) +
            path.len;
 }
 
 void client_event_write(enum zk_event_type type, zxid_t zxid, struct slice path,
                         uint8_t *to)
 {
-    struct jute_writer writer = {to};
+    struct jute_writer writer = {to + LENGTH_SIZE};
     struct zk_watcher_event event = {(int32_t)type, ZK_STATE_CONNECTED, path};
 
-    jute_write_int(&writer, (int32_t)(client_event_size(path) - LENGTH_SIZE));
+    bytes_store32(to, (uint32_t)(client_event_size(path) - LENGTH_SIZE));
     client_write_reply_header(&writer, ZK_XID_NOTIFICATION, zxid, ZK_OK);
     write_watcher_event(&writer, &event);
 }

@@ -6,7 +6,7 @@
 
 #define LENGTH_SIZE 4
 #define TTL_SIZE 8
-#define MULTI_HEADER_SIZE ((size_t)size_min_multi_header)
+#define MULTI_HEADER_SIZE SIZE_MIN(multi_header)
 
 static size_t request_body_size(const struct client_request *request);
 static void write_request_body(struct jute_writer *writer,
@@ -34,7 +34,7 @@ static void write_multi_end(struct jute_writer *writer);
 void client_request_encode(const struct client_request *request,
                            struct buf *out)
 {
-    size_t size = size_min_request_header + request_body_size(request);
+    size_t size = SIZE_MIN(request_header) + request_body_size(request);
     struct zk_request_header header = {request->xid, request->op};
     struct jute_writer writer;
 

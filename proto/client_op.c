@@ -5,7 +5,7 @@
 #define OP_LAST ZK_OP_WHO_AM_I
 
 static const struct client_op ops[] = {
-#define X(name, number, text, lop, kind) {ZK_OP_##name, (text), (lop), (kind)},
+#define X(name, number, text, lop, kind) {(text), (lop), ZK_OP_##name, (kind)},
     ZK_OP_MAP(X)
 #undef X
 };

@@ -60,9 +60,9 @@ enum zk_op_kind {
 };
 
 struct client_op {
-    enum zk_op op;
     const char *name;
     const char *lop;
+    enum zk_op op;
     enum zk_op_kind kind;
 };
 

@@ -1,6 +1,6 @@
 /* Private to proto/client*.c: what client_records.def gives besides structs.
  *
- *   size_min_<name>         bytes of the shortest such record
+ *   SIZE_MIN(<name>)        bytes of the shortest such record
  *   decode_<name>           from a reader; arrays into the arena
  *   size_<name>             bytes that write_<name> will write
  *   write_<name>
@@ -12,16 +12,17 @@
 #include "proto/client.h"
 #include "proto/jute.h"
 
-/* Counts must fit the bytes that are left: so they need a size per element. */
-#define RECORD(name) enum { size_min_##name = 0
-#define BOOL(name) +1
-#define INT(name) +4
-#define LONG(name) +8
-#define ULONG(name) +8
-#define BYTES(name) +4
-#define NESTED(type, name) +size_min_##type
-#define VECTOR(type, name) +4
-#define STRINGS(name) +4
+/* The shape of the shortest record: counts must fit the bytes that are left,
+ * and so need a size per element. All of bytes, hence without padding. */
+#define RECORD(name) struct shortest_##name {
+#define BOOL(name) uint8_t name[1];
+#define INT(name) uint8_t name[4];
+#define LONG(name) uint8_t name[8];
+#define ULONG(name) uint8_t name[8];
+#define BYTES(name) uint8_t name[4];
+#define NESTED(type, name) struct shortest_##type name;
+#define VECTOR(type, name) uint8_t name[4];
+#define STRINGS(name) uint8_t name[4];
 #define END(name) \
     }             \
     ;
@@ -36,6 +37,8 @@
 #undef VECTOR
 #undef STRINGS
 #undef END
+
+#define SIZE_MIN(name) sizeof(struct shortest_##name)
 
 /* A null vector leaves *strings NULL, an empty one does not. */
 static inline size_t decode_strings(struct jute_reader *reader,
@@ -61,7 +64,7 @@ static inline size_t size_strings(const struct slice *strings, size_t count)
 {
     size_t size = 4;
 
-    for (size_t i = 0; i < count; i++) {
+    for (size_t i = 0; strings != NULL && i < count; i++) {
         size += jute_size_bytes(strings[i]);
     }
     return size;
@@ -70,7 +73,11 @@ static inline size_t size_strings(const struct slice *strings, size_t count)
 static inline void write_strings(struct jute_writer *writer,
                                  const struct slice *strings, size_t count)
 {
-    jute_write_int(writer, strings == NULL ? JUTE_NULL : (int32_t)count);
+    if (strings == NULL) {
+        jute_write_int(writer, JUTE_NULL);
+        return;
+    }
+    jute_write_int(writer, (int32_t)count);
     for (size_t i = 0; i < count; i++) {
         jute_write_bytes(writer, strings[i]);
     }
@@ -99,7 +106,7 @@ static inline void write_strings(struct jute_writer *writer,
                                               struct arena *arena,             \
                                               const struct zk_##name **vector) \
     {                                                                          \
-        int32_t count = jute_read_count(reader, size_min_##name);              \
+        int32_t count = jute_read_count(reader, SIZE_MIN(name));               \
         struct zk_##name *items;                                               \
                                                                                \
         *vector = NULL;                                                        \
@@ -148,7 +155,7 @@ static inline void write_strings(struct jute_writer *writer,
     {                                                                       \
         size_t size = 4;                                                    \
                                                                             \
-        for (size_t i = 0; i < count; i++) {                                \
+        for (size_t i = 0; vector != NULL && i < count; i++) {              \
             size += size_##name(&vector[i]);                                \
         }                                                                   \
         return size;                                                        \
@@ -179,16 +186,20 @@ static inline void write_strings(struct jute_writer *writer,
 #define VECTOR(type, name) \
     write_vector_##type(writer, record->name, record->name##_count);
 #define STRINGS(name) write_strings(writer, record->name, record->name##_count);
-#define END(name)                                                            \
-    }                                                                        \
-    static inline void write_vector_##name(struct jute_writer *writer,       \
-                                           const struct zk_##name *vector,   \
-                                           size_t count)                     \
-    {                                                                        \
-        jute_write_int(writer, vector == NULL ? JUTE_NULL : (int32_t)count); \
-        for (size_t i = 0; i < count; i++) {                                 \
-            write_##name(writer, &vector[i]);                                \
-        }                                                                    \
+#define END(name)                                                          \
+    }                                                                      \
+    static inline void write_vector_##name(struct jute_writer *writer,     \
+                                           const struct zk_##name *vector, \
+                                           size_t count)                   \
+    {                                                                      \
+        if (vector == NULL) {                                              \
+            jute_write_int(writer, JUTE_NULL);                             \
+            return;                                                        \
+        }                                                                  \
+        jute_write_int(writer, (int32_t)count);                            \
+        for (size_t i = 0; i < count; i++) {                               \
+            write_##name(writer, &vector[i]);                              \
+        }                                                                  \
     }
 #include "proto/client_records.def"
 #undef RECORD
