@@ -16,3 +16,4 @@ base_libbase_a_SOURCES = \
 	base/ring.c base/ring.h \
 	base/slice.h
 base_libs = base/libbase.a
+EXTRA_DIST += base/README
