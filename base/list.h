@@ -45,9 +45,12 @@ static inline void list_remove(struct list *elem)
 #define LIST_ENTRY(link, type, member) \
     ((type *)(void *)((char *)(link)-offsetof(type, member)))
 
-/* The body may remove the element it stands on, no other. */
+/* The body may remove the element it stands on, no other. at and after are
+ * names, not expressions. */
+/* NOLINTBEGIN(bugprone-macro-parentheses) */
 #define LIST_EACH(head, at, after)                                        \
     for (struct list *at = (head)->next, *after = at->next; at != (head); \
          at = after, after = at->next)
+/* NOLINTEND(bugprone-macro-parentheses) */
 
 #endif

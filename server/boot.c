@@ -2,6 +2,7 @@
 
 #include <string.h>
 #include <sys/random.h>
+#include <unistd.h>
 
 #include "base/check.h"
 #include "base/err.h"
@@ -80,6 +81,16 @@ static void replica_from(const struct config *config,
     replica->checkpoint_ms = config->checkpoint_ms;
 }
 
+static int start_failed(const char *reason)
+{
+    struct log_line line;
+
+    log_begin(&line, LOG_ERROR, "start_failed");
+    log_text(&line, "reason", reason);
+    log_end(&line);
+    return ERR_INVALID;
+}
+
 int boot_open(const struct config *config, struct store **store,
               struct replica **replica)
 {
@@ -96,18 +107,15 @@ int boot_open(const struct config *config, struct store **store,
     *store = NULL;
     *replica = NULL;
     if (config->servers_count > 1) {
-        log_event(LOG_ERROR, "start_failed",
-                  "reason=\"not supported yet: an ensemble of %zu servers\"",
-                  config->servers_count);
-        return ERR_INVALID;
+        return start_failed("not supported yet: an ensemble of servers");
+    }
+    if (!config->data_dir_autocreate && access(config->data_dir, F_OK) != 0) {
+        return start_failed("the data directory does not exist, and "
+                            "datadir.autocreate is off");
     }
     err = store_open(&options, store, error, sizeof(error));
     if (err != 0) {
-        struct log_line line;
-
-        log_begin(&line, LOG_ERROR, "start_failed");
-        log_text(&line, "reason", error[0] != '\0' ? error : err_text(err));
-        log_end(&line);
+        (void)start_failed(error[0] != '\0' ? error : err_text(err));
         return err;
     }
     zab_from(config, &self, &how.zab);

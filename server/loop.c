@@ -164,7 +164,7 @@ static void wake_up(struct loop *loop)
 int loop_run(struct loop *loop, void (*ready)(void *arg, uint16_t port),
              void *arg)
 {
-    static const struct timeval every = {0, TICK_MS * 1000};
+    static const struct timeval every = {0, TICK_MS * 1000L};
     struct replica_input first = {.type = REPLICA_TICK};
 
     loop->ready = ready;

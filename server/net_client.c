@@ -19,7 +19,7 @@
 #define SWEEP_MS 100
 #define SWEEP_CLOSES_MAX 200 /* per sweep: a mass of dead must not stall us */
 /* Descriptors left to the disk, LevelDB and standard streams. */
-#define FDS_RESERVED 160
+#define FDS_RESERVED ((size_t)160)
 #define FD_BITS 24 /* of a connection id */
 #define NOTE_EVERY_MS 1000
 
@@ -44,7 +44,7 @@ static size_t connections_max(const struct config *config)
 int net_client_listen(struct event_base *base, const struct config *config,
                       struct loop *loop, struct net_client **net)
 {
-    static const struct timeval every = {0, SWEEP_MS * 1000};
+    static const struct timeval every = {0, SWEEP_MS * 1000L};
     struct net_client *made = MEM_NEW(struct net_client);
     uint64_t seed;
     int err = net_listen_open(config, &made->listen_fd, &made->port);
@@ -202,7 +202,7 @@ size_t net_client_count(const struct net_client *net)
  * that it does not wait in vain, and nothing is accepted for a while. */
 static void turn_away(struct net_client *net)
 {
-    static const struct timeval pause = {0, ACCEPT_PAUSE_MS * 1000};
+    static const struct timeval pause = {0, ACCEPT_PAUSE_MS * 1000L};
 
     net_note(net, NET_NOTE_NO_FD, NULL, "no descriptor is left");
     if (net->reserve_fd >= 0) {
@@ -326,9 +326,10 @@ static void conn_open(struct net_client *net, int fd,
         size_t before = net->slots_capacity;
 
         net->slots = mem_grow(net->slots, &net->slots_capacity, (size_t)fd + 1,
-                              sizeof(*net->slots));
-        memset(net->slots + before, 0,
-               (net->slots_capacity - before) * sizeof(*net->slots));
+                              sizeof(void *));
+        for (size_t i = before; i < net->slots_capacity; i++) {
+            net->slots[i] = NULL;
+        }
     }
     net->slots[fd] = conn;
     net->count++;

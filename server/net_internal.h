@@ -18,7 +18,8 @@
 #include "server/loop.h"
 #include "server/net.h"
 
-#define NET_SHARED_SIZE (256 * 1024) /* of the read and the write buffer */
+#define NET_SHARED_SIZE \
+    ((size_t)256 * 1024) /* of the read and the write buffer */
 /* Frames that one connection may bring before others get their turn. */
 #define NET_TURN_FRAMES 2048
 #define NET_WRITES_MAX 2000 /* sockets written per wake-up */

@@ -13,7 +13,7 @@
 #define IOVS_MAX 64
 #define GATHER_MAX 4096 /* smaller frames are copied together, others not */
 #define CHUNK_MIN 256
-#define CHUNK_MAX (256 * 1024)
+#define CHUNK_MAX ((size_t)256 * 1024)
 
 static void after_write(struct net_client *net, struct net_conn *conn);
 
@@ -70,8 +70,10 @@ static void drop_sent(struct net_client *net, struct net_conn *conn,
     net->unsent -= sent;
     while (sent > 0) {
         struct net_chunk *chunk = conn->first_chunk;
-        size_t part = chunk->len - chunk->start;
+        size_t part;
 
+        CHECK(chunk != NULL);
+        part = chunk->len - chunk->start;
         part = part < sent ? part : sent;
         chunk->start += (uint32_t)part;
         sent -= part;
