@@ -67,7 +67,7 @@ static const struct txn txns[] = {
      .create = {TEXT("/t"), TEXT("x"), UINT64_C(0xff00000000000001), 3,
                 .acl = nearly_open_acl, .acl_count = 1}},
     {HEADER, .op = ZK_OP_CREATE, .request_op = ZK_OP_CREATE,
-     .create = {TEXT("/no-acl"), TEXT("x"), 0, UINT64_MAX}},
+     .create = {TEXT("/no-acl"), TEXT("x"), 0, UINT64_MAX, .acl = NULL}},
     {HEADER, .op = ZK_OP_DELETE, .request_op = ZK_OP_DELETE,
      .remove = {TEXT("/a")}},
     {.time_ms = -1,
