@@ -95,6 +95,7 @@ void write_context(const struct replica *r, const struct origin *origin,
         .auth_count = origin->auth_count,
         .zxid = zab_next_zxid(r->zab),
         .time_ms = r->wall_ms,
+        .container_never_used_ms = r->config.container_never_used_ms,
     };
 }
 

@@ -14,7 +14,8 @@ bool acl_allows(const struct zk_acl *acl, size_t count, enum zk_perm perm,
 
 /* ZooKeeper's fixupACL: duplicates out, "auth" expanded to the connection's
  * authenticated ids (not ip), every scheme's id checked. ZK_OK and a list in
- * the arena, or ZK_INVALID_ACL. */
+ * the arena (or acl itself), or ZK_INVALID_ACL: also for more than 1,000
+ * entries, before or after the expansion. */
 enum zk_code acl_fix(const struct zk_acl *acl, size_t count,
                      const struct zk_auth *auth, size_t auth_count,
                      struct arena *arena, const struct zk_acl **fixed,

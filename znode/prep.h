@@ -1,6 +1,12 @@
 /* Leader only: turn a request into a txn, against the tree plus the changes
  * already proposed and not yet committed (znode/pending.c). Pure; the order of
- * checks is ZooKeeper's, as tests look at which error wins. */
+ * checks is ZooKeeper's, as tests look at which error wins.
+ *
+ * The tree must not change between tree_apply() and prep_committed(), and a
+ * tree_apply() that is not done must be finished before anything is asked in
+ * here. Nothing else has to be waited for: a close costs what the session has
+ * in flight, however many ephemerals it has in the tree, and writes behind it
+ * may be prepared at once. */
 #ifndef CORRAL_ZNODE_PREP_H
 #define CORRAL_ZNODE_PREP_H
 
@@ -19,8 +25,11 @@ struct prep_context {
     int32_t cxid;
     const struct zk_auth *auth;
     size_t auth_count;
-    zxid_t zxid;                  /* the one this txn will get */
-    int64_t time_ms;              /* leader's wall clock */
+    zxid_t zxid;     /* the one this txn will get */
+    int64_t time_ms; /* leader's wall clock */
+    /* delete_container: containers that never had a child and are older may
+     * go; 0 = never. As given to tree_container_candidates(). */
+    int64_t container_never_used_ms;
     struct slice soft_quota_path; /* out: a soft limit passed, or ptr NULL */
 };
 
