@@ -229,6 +229,17 @@ static void add_entry(struct config_parser *parser, const struct buf *key,
     parser->entries[parser->entries_count++] = entry;
 }
 
+/* Keys are shown in messages as they are. */
+static bool is_name(const struct buf *key)
+{
+    for (size_t i = 0; i < key->len; i++) {
+        if (key->data[i] <= ' ' || key->data[i] > '~') {
+            return false;
+        }
+    }
+    return true;
+}
+
 static void take_entry(struct config_parser *parser,
                        const struct logical *logical)
 {
@@ -243,6 +254,8 @@ static void take_entry(struct config_parser *parser,
         config_problem(parser, logical->line, "a \\u that is not \\uXXXX");
     } else if (key.len == 0) {
         config_problem(parser, logical->line, "a value without a key");
+    } else if (!is_name(&key)) {
+        config_problem(parser, logical->line, "a key of odd characters");
     } else if (key.len > CONFIG_KEY_MAX) {
         config_problem(parser, logical->line, "a key of over %d bytes",
                        CONFIG_KEY_MAX);

@@ -359,6 +359,27 @@ bool config_value_harmless(const struct config_key *key, const char *value)
     return strcmp(value, key->harmless) == 0;
 }
 
+static void print_int(const struct config_key *key, int64_t value,
+                      struct buf *out)
+{
+    if (value < key->min || value > key->max) {
+        buf_printf(out, "# %s is not set\n", key->name);
+    } else {
+        buf_printf(out, "%s=%" PRId64 "\n", key->name, value);
+    }
+}
+
+static void print_text(const struct config_key *key, const char *text,
+                       struct buf *out)
+{
+    buf_printf(out, "%s=", key->name);
+    for (const char *c = text; *c != '\0'; c++) {
+        buf_append_text(out, *c == '\\' ? "\\" : "");
+        buf_append(out, slice_make(c, 1));
+    }
+    buf_append_text(out, "\n");
+}
+
 void config_value_print(const struct config *config,
                         const struct config_key *key, struct buf *out)
 {
@@ -377,8 +398,7 @@ void config_value_print(const struct config *config,
         case CONFIG_INT:
         case CONFIG_LIMIT:
         case CONFIG_SIZE:
-            buf_printf(out, "%s=%" PRId64 "\n", key->name,
-                       load_int(place, key->width) / key->scale);
+            print_int(key, load_int(place, key->width) / key->scale, out);
             return;
         case CONFIG_LEVEL:
             buf_printf(out, "%s=%s\n", key->name,
@@ -393,7 +413,7 @@ void config_value_print(const struct config *config,
             } else if (key->secret) {
                 buf_printf(out, "# %s is set\n", key->name);
             } else {
-                buf_printf(out, "%s=%s\n", key->name, text);
+                print_text(key, text, out);
             }
             return;
         case CONFIG_FLOAT:

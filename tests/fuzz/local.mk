@@ -15,10 +15,13 @@ fuzz_client_reply_sources = tests/fuzz/fuzz_client_reply.c \
 	tests/support/client_vectors.c tests/support/client_vectors.h
 fuzz_disk_record_sources = tests/fuzz/fuzz_disk_record.c \
 	tests/support/disk_samples.c tests/support/disk_samples.h
+fuzz_config_sources = tests/fuzz/fuzz_config.c
+fuzz_config_libs = server/libserver.a proto/libproto.a $(base_libs)
 
 if UNIT_TESTS
 fuzz_replays = tests/unit-fuzz-frame tests/unit-fuzz-client-request \
-	tests/unit-fuzz-client-reply tests/unit-fuzz-disk-record
+	tests/unit-fuzz-client-reply tests/unit-fuzz-disk-record \
+	tests/unit-fuzz-config
 check_PROGRAMS += $(fuzz_replays)
 TESTS += $(fuzz_replays)
 tests_unit_fuzz_frame_SOURCES = $(fuzz_frame_sources) $(fuzz_replay)
@@ -36,11 +39,14 @@ tests_unit_fuzz_disk_record_SOURCES = $(fuzz_disk_record_sources) \
 	$(fuzz_replay)
 tests_unit_fuzz_disk_record_CFLAGS = $(test_cflags)
 tests_unit_fuzz_disk_record_LDADD = $(proto_libs)
+tests_unit_fuzz_config_SOURCES = $(fuzz_config_sources) $(fuzz_replay)
+tests_unit_fuzz_config_CFLAGS = $(test_cflags)
+tests_unit_fuzz_config_LDADD = $(fuzz_config_libs)
 endif
 
 if FUZZ
 fuzz_programs += tests/fuzz-frame tests/fuzz-client-request \
-	tests/fuzz-client-reply tests/fuzz-disk-record
+	tests/fuzz-client-reply tests/fuzz-disk-record tests/fuzz-config
 EXTRA_PROGRAMS += $(fuzz_programs)
 tests_fuzz_frame_SOURCES = $(fuzz_frame_sources) $(fuzz_libfuzzer)
 tests_fuzz_frame_CFLAGS = $(test_cflags)
@@ -61,4 +67,8 @@ tests_fuzz_disk_record_SOURCES = $(fuzz_disk_record_sources) \
 tests_fuzz_disk_record_CFLAGS = $(test_cflags)
 tests_fuzz_disk_record_LDFLAGS = $(fuzz_ldflags)
 tests_fuzz_disk_record_LDADD = $(proto_libs)
+tests_fuzz_config_SOURCES = $(fuzz_config_sources) $(fuzz_libfuzzer)
+tests_fuzz_config_CFLAGS = $(test_cflags)
+tests_fuzz_config_LDFLAGS = $(fuzz_ldflags)
+tests_fuzz_config_LDADD = $(fuzz_config_libs)
 endif
