@@ -1,0 +1,397 @@
+#include <errno.h>
+#include <string.h>
+
+#include "base/check.h"
+#include "base/err.h"
+#include "store/store_internal.h"
+
+enum {
+    IDLE_ROUNDS = 20, /* two seconds: LevelDB has done what it had to do */
+    MEASURE_EVERY = 8,
+};
+
+static bool is_log_op(enum store_op_type type);
+static int run_log_op(struct store *store, const struct store_op *op);
+static int append(struct store *store, const struct store_op *op);
+static int write_epochs(struct store *store, const struct store_op *op);
+static int truncate_log(struct store *store, const struct store_op *op);
+static int commit(struct store *store);
+static void run_slow_op(struct store *store, const struct store_op *op,
+                        struct store_result *result);
+static int purge(struct store *store, const struct store_op *op);
+static int write_checkpoint(struct store *store, const struct store_op *op);
+static int stage(struct store *store, const struct store_op *op);
+static int stage_end(struct store *store, const struct store_op *op);
+static int read_log(struct store *store, const struct store_op *op,
+                    struct store_result *result);
+static int read_snapshot(struct store *store, const struct store_op *op,
+                         struct store_result *result);
+static int give_memory_back(struct store *store);
+static bool release_reserves(struct store *store);
+static int no_space(struct store *store, const char *operation,
+                    const char *file);
+
+void store_close(struct store *store)
+{
+    if (store == NULL) {
+        return;
+    }
+    if (!store->failed && !store->volume.read_only) {
+        /* A failure here loses nothing: the next start cuts the tail. */
+        (void)log_settle(&store->log);
+    }
+    store_destroy(store);
+}
+
+const struct durable_state *store_durable(const struct store *store)
+{
+    return &store->durable;
+}
+
+const char *store_failure(const struct store *store)
+{
+    return store->volume.failure;
+}
+
+void store_run(struct store *store, const struct store_op *ops, size_t count,
+               struct store_result *results)
+{
+    int failed = store->failed ? ERR_IO : 0;
+    zxid_t committed = store->log.committed;
+
+    store->idle_rounds = 0;
+    for (size_t i = 0; i < count; i++) {
+        results[i] = (struct store_result){
+            .type = ops[i].type,
+            .owner = ops[i].owner,
+            .seq = ops[i].seq,
+            .reader_id = ops[i].reader_id,
+            .zxid = ops[i].zxid,
+        };
+        if (ops[i].type == STORE_APPEND && ops[i].zxid_committed > committed) {
+            committed = ops[i].zxid_committed;
+        }
+    }
+    store->log.committed = committed;
+    for (size_t i = 0; i < count && failed == 0; i++) {
+        if (is_log_op(ops[i].type)) {
+            results[i].err = run_log_op(store, &ops[i]);
+            failed = results[i].err == ERR_NOT_FOUND ? 0 : results[i].err;
+        }
+    }
+    failed = failed != 0 ? failed : commit(store);
+    for (size_t i = 0; i < count && failed == 0; i++) {
+        if (!is_log_op(ops[i].type)) {
+            run_slow_op(store, &ops[i], &results[i]);
+            failed = results[i].err == ERR_IO ? ERR_IO : 0;
+        }
+    }
+    if (failed == 0) {
+        return;
+    }
+    /* What of this call is durable does not matter: the process ends. */
+    store->failed = true;
+    for (size_t i = 0; i < count; i++) {
+        results[i].err = results[i].err == 0 ? failed : results[i].err;
+    }
+}
+
+static bool is_log_op(enum store_op_type type)
+{
+    return type == STORE_EPOCHS || type == STORE_APPEND ||
+           type == STORE_TRUNCATE;
+}
+
+static int run_log_op(struct store *store, const struct store_op *op)
+{
+    CHECK(!store->volume.read_only);
+    if (op->type == STORE_APPEND) {
+        return append(store, op);
+    }
+    return op->type == STORE_EPOCHS ? write_epochs(store, op)
+                                    : truncate_log(store, op);
+}
+
+static int append(struct store *store, const struct store_op *op)
+{
+    struct slice payload = blob_bytes(op->payload);
+    int err = log_append(&store->log, op->zxid, payload);
+
+    if (err == ERR_BUSY && release_reserves(store)) {
+        err = log_append(&store->log, op->zxid, payload);
+    }
+    if (err == ERR_BUSY) {
+        err = no_space(store, "append to the log in", store->volume.log_dir);
+    }
+    return err;
+}
+
+static int commit(struct store *store)
+{
+    int err = log_commit(&store->log);
+
+    __atomic_store_n(&store->log_bytes, log_bytes(&store->log),
+                     __ATOMIC_RELAXED);
+    return err;
+}
+
+static int write_epochs(struct store *store, const struct store_op *op)
+{
+    int err = commit(store);
+
+    if (err != 0) {
+        return err;
+    }
+    store->state.epoch_accepted = op->epoch_accepted;
+    store->state.epoch_current = op->epoch_current;
+    memcpy(store->state.cluster_id, op->cluster_id,
+           sizeof(store->state.cluster_id));
+    store->state.checkpoint = store->checkpoint.zxid;
+    return state_write(&store->volume, &store->state);
+}
+
+static int truncate_log(struct store *store, const struct store_op *op)
+{
+    int err = commit(store);
+
+    if (err == 0 && op->zxid == store->log.floor &&
+        op->zxid != store->log.last) {
+        /* Nothing will be left that says where the log goes on. */
+        store->state.base = op->zxid;
+        err = state_write(&store->volume, &store->state);
+    }
+    return err != 0 ? err : log_truncate(&store->log, op->zxid);
+}
+
+static void run_slow_op(struct store *store, const struct store_op *op,
+                        struct store_result *result)
+{
+    switch (op->type) {
+        case STORE_PURGE:
+            result->err = purge(store, op);
+            break;
+        case STORE_CHECKPOINT:
+            result->err = write_checkpoint(store, op);
+            break;
+        case STORE_SNAP_BEGIN:
+            checkpoint_stage_begin(&store->checkpoint);
+            break;
+        case STORE_SNAP_CHUNK:
+            result->err = stage(store, op);
+            break;
+        case STORE_SNAP_END:
+            result->err = stage_end(store, op);
+            break;
+        case STORE_READ_LOG:
+            result->err = read_log(store, op, result);
+            break;
+        case STORE_READ_SNAP:
+            result->err = read_snapshot(store, op, result);
+            break;
+        case STORE_READ_CLOSE:
+            checkpoint_read_close(&store->checkpoint, op->owner, op->reader_id);
+            result->err = give_memory_back(store);
+            break;
+        case STORE_EPOCHS:
+        case STORE_APPEND:
+        case STORE_TRUNCATE:
+            UNREACHABLE();
+    }
+}
+
+static int purge(struct store *store, const struct store_op *op)
+{
+    zxid_t durable = store->checkpoint.zxid;
+
+    return log_purge(&store->log, op->zxid < durable ? op->zxid : durable);
+}
+
+static int write_checkpoint(struct store *store, const struct store_op *op)
+{
+    struct slice records = blob_bytes(op->payload);
+    int err = checkpoint_write(&store->checkpoint, op->zxid, records);
+
+    if (err == ERR_BUSY) {
+        /* LevelDB takes no more until it is opened again. What it did not take
+         * is in the log still. */
+        (void)release_reserves(store);
+        err = checkpoint_recover(&store->checkpoint);
+        if (err == 0) {
+            err = checkpoint_write(&store->checkpoint, op->zxid, records);
+        }
+    }
+    if (err == ERR_BUSY) {
+        err = no_space(store, "write the checkpoint in", store->checkpoint_dir);
+    }
+    if (err == 0) {
+        store->log.checkpoint = op->zxid;
+    }
+    return err;
+}
+
+static int stage(struct store *store, const struct store_op *op)
+{
+    int err = checkpoint_stage(&store->checkpoint, blob_bytes(op->payload));
+
+    return err == ERR_BUSY
+               ? no_space(store, "write a snapshot in", store->checkpoint_dir)
+               : err;
+}
+
+static int stage_end(struct store *store, const struct store_op *op)
+{
+    struct state next = store->state;
+    int err = checkpoint_stage_end(&store->checkpoint, op->zxid);
+
+    if (err != 0) {
+        return err;
+    }
+    next.generation = store->checkpoint.staging;
+    next.flags = 0;
+    next.base = op->zxid;
+    next.checkpoint = op->zxid;
+    err = state_write(&store->volume, &next);
+    if (err != 0) {
+        return err;
+    }
+    store->state = next;
+    checkpoint_go_live(&store->checkpoint);
+    store->log.checkpoint = op->zxid;
+    log_restart(&store->log, next.generation, op->zxid);
+    return 0;
+}
+
+static int read_log(struct store *store, const struct store_op *op,
+                    struct store_result *result)
+{
+    struct buf list = {0};
+    int err = log_read(&store->log, op->zxid, op->size_max, &list,
+                       &result->zxid, &result->last);
+
+    if (err == 0) {
+        result->payload = blob_copy(buf_bytes(&list));
+    }
+    buf_finish(&list);
+    return err;
+}
+
+static int read_snapshot(struct store *store, const struct store_op *op,
+                         struct store_result *result)
+{
+    struct buf list = {0};
+    int err = 0;
+
+    if (store->checkpoint.zxid == 0) {
+        result->zxid = 0;
+        result->last = true;
+    } else {
+        err = checkpoint_read(&store->checkpoint, op, &list, &result->zxid,
+                              &result->last);
+    }
+    if (err == 0) {
+        result->payload = blob_copy(buf_bytes(&list));
+    }
+    buf_finish(&list);
+    if (err == 0 && result->last) {
+        err = give_memory_back(store);
+    }
+    return err;
+}
+
+/* Reading everything has filled LevelDB's maps and caches. */
+static int give_memory_back(struct store *store)
+{
+    int err;
+
+    if (store->checkpoint.readers_count > 0 || store->checkpoint.db == NULL ||
+        store->volume.read_only) {
+        return 0;
+    }
+    err = checkpoint_reopen(&store->checkpoint);
+    if (err == ERR_BUSY) {
+        (void)release_reserves(store);
+        err = checkpoint_recover(&store->checkpoint);
+    }
+    return err == ERR_BUSY ? no_space(store, "open", store->checkpoint_dir)
+                           : err;
+}
+
+int store_idle(struct store *store)
+{
+    int err;
+
+    if (store->failed || store->volume.read_only) {
+        return store->failed ? ERR_IO : 0;
+    }
+    err = log_settle(&store->log);
+    if (err == 0) {
+        err = log_prepare(&store->log);
+    }
+    for (size_t i = 0; i < store->dirs_count && err == 0; i++) {
+        err = reserve_keep(&store->reserves[i]);
+    }
+    if (err == 0) {
+        err = log_collect(&store->log);
+    }
+    if (err == 0) {
+        err = checkpoint_collect(&store->checkpoint);
+        err = err == ERR_BUSY ? 0 : err; /* garbage can wait for room */
+    }
+    store->idle_rounds++;
+    if (err == 0 && store->idle_rounds == IDLE_ROUNDS &&
+        store->checkpoint.written > 0) {
+        err = give_memory_back(store);
+    }
+    if (store->idle_rounds % MEASURE_EVERY == 1) {
+        store_measure(store);
+    }
+    store->failed = err != 0;
+    return err == 0 ? 0 : ERR_IO;
+}
+
+void store_space(struct store *store, struct store_space *space)
+{
+    *space = (struct store_space){.free_bytes = UINT64_MAX};
+    for (size_t i = 0; i < store->dirs_count; i++) {
+        uint64_t free_bytes = reserve_free(&store->reserves[i]);
+
+        if (free_bytes < space->free_bytes) {
+            space->free_bytes = free_bytes;
+        }
+        space->low = space->low || reserve_low(&store->reserves[i]);
+    }
+    space->low = space->low || store->log.no_room;
+}
+
+void store_stats(const struct store *store, struct store_stats *stats)
+{
+    const struct volume_counts *counts = &store->volume.counts;
+
+    *stats = (struct store_stats){
+        .data_bytes = __atomic_load_n(&store->data_bytes, __ATOMIC_RELAXED),
+        .log_bytes = __atomic_load_n(&store->log_bytes, __ATOMIC_RELAXED),
+        .syncs = __atomic_load_n(&counts->syncs, __ATOMIC_RELAXED),
+        .bytes_written =
+            __atomic_load_n(&counts->bytes_written, __ATOMIC_RELAXED),
+        .sync_us_total =
+            __atomic_load_n(&counts->sync_us_total, __ATOMIC_RELAXED),
+        .sync_us_max = __atomic_load_n(&counts->sync_us_max, __ATOMIC_RELAXED),
+    };
+}
+
+static bool release_reserves(struct store *store)
+{
+    bool released = false;
+
+    for (size_t i = 0; i < store->dirs_count; i++) {
+        released = reserve_release(&store->reserves[i]) || released;
+    }
+    return released;
+}
+
+static int no_space(struct store *store, const char *operation,
+                    const char *file)
+{
+    errno = ENOSPC;
+    return volume_fail(&store->volume, operation, file);
+}

@@ -1,0 +1,52 @@
+/* The body of struct store, for store/'s own files. */
+#ifndef CORRAL_STORE_STORE_INTERNAL_H
+#define CORRAL_STORE_STORE_INTERNAL_H
+
+#include "store/checkpoint.h"
+#include "store/leveldb_scan.h"
+#include "store/lock.h"
+#include "store/log.h"
+#include "store/reserve.h"
+#include "store/state.h"
+#include "store/store.h"
+#include "store/volume.h"
+
+struct store {
+    struct volume volume;
+    struct store_options options;
+    struct lock locks[2];
+    struct state state;
+    struct log log;
+    struct checkpoint checkpoint;
+    struct reserve reserves[2];
+    size_t dirs_count; /* 1: the log lies in the data directory */
+    struct durable_state durable;
+    char checkpoint_dir[VOLUME_PATH_SIZE];
+    char copy_dir[VOLUME_PATH_SIZE]; /* of LevelDB, to look at; "": none */
+    bool fresh;                      /* nothing was there */
+    bool repair_state; /* one of its two copies is not what it should be */
+    struct leveldb_scan leveldb;
+    bool failed;
+    unsigned idle_rounds;           /* since the last op */
+    uint64_t data_bytes, log_bytes; /* loaded and stored atomically */
+};
+
+/* ---- examine.c */
+/* Reads and checks all that is there: state, log, LevelDB's files. Changes
+ * nothing. ERR_CORRUPT, ERR_INVALID, ERR_IO, told to the volume. */
+int store_examine(struct store *store);
+/* With the marker known: do the parts belong together? */
+int store_compare(struct store *store);
+/* Opens the checkpoint from a copy, so that the directory stays as it is. */
+int store_open_copy(struct store *store);
+
+/* ---- open.c */
+/* The parts of store_open() that store_verify() shares. */
+struct store *store_create(const struct store_options *options);
+void store_destroy(struct store *store);
+int store_enter(struct store *store); /* directories and locks */
+/* Takes err, leaves *store NULL, text into error. Returns err. */
+int store_refuse(struct store *store, int err, char *error, size_t error_size);
+void store_measure(struct store *store); /* bytes of the directories */
+
+#endif
