@@ -8,7 +8,7 @@
 #include "replica/replica_internal.h"
 
 #define BYTES_CHUNK ((size_t)64 * 1024)
-#define LOG_TEXT_MAX 600
+#define LOG_TEXT_MAX 1600
 /* Where the zxid is in a packet with a reply header: behind length and xid. */
 #define ZXID_AT 8
 
