@@ -129,6 +129,7 @@ static void resume(struct replica *r, struct conn *conn,
     }
     conn->session_id = request->session_id;
     session_attach(session, conn_id(conn));
+    session_renegotiate(session, clamp_timeout(r, request->timeout));
     session_touch(r->sessions, session, r->now_ms);
     wait_behind_barrier(r, &wait);
 }

@@ -335,7 +335,7 @@ static void write_body(struct buf *text, const struct client_reply *reply)
             for (size_t i = 0; i < reply->multi.count; i++) {
                 const struct client_reply *part = &reply->multi.parts[i];
 
-                buf_printf(text, " [%s", op_name(part->op));
+                buf_printf(text, "%s[%s", i == 0 ? " " : "", op_name(part->op));
                 if (part->op == ZK_OP_ERROR || part->code != ZK_OK) {
                     buf_printf(text, " %d", part->code);
                 } else {
