@@ -13,6 +13,7 @@
 #include "base/err.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "server/admin.h"
 #include "server/boot.h"
 #include "server/config.h"
 #include "server/disk.h"
@@ -39,6 +40,7 @@ struct loop {
     struct replica *replica;
     struct disk *disk;
     struct net_client *clients;
+    struct admin_state admin;
     struct replica_effects effects;
     struct store_op *ops; /* of one wake-up */
     size_t ops_count, ops_capacity;
@@ -495,6 +497,11 @@ struct net_client *loop_clients(struct loop *loop)
 struct disk *loop_disk(struct loop *loop)
 {
     return loop->disk;
+}
+
+struct admin_state *loop_admin(struct loop *loop)
+{
+    return &loop->admin;
 }
 
 int64_t loop_now_ms(const struct loop *loop)

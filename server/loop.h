@@ -9,6 +9,7 @@ struct config;
 struct event_base;
 struct net_client;
 struct disk;
+struct admin_state;
 
 /* Opens the store, makes the replica. On failure *loop is NULL and one line
  * with the reason was logged. ERR_*. */
@@ -36,6 +37,7 @@ struct event_base *loop_base(struct loop *loop);
 const struct config *loop_config(const struct loop *loop);
 struct net_client *loop_clients(struct loop *loop);
 struct disk *loop_disk(struct loop *loop);
+struct admin_state *loop_admin(struct loop *loop);
 int64_t loop_now_ms(const struct loop *loop); /* of this wake-up, monotonic */
 /* Steps of over 20 ms of CPU time so far (a warning line each). */
 uint64_t loop_slow_steps(const struct loop *loop);
