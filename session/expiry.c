@@ -65,12 +65,12 @@ void session_touch(struct session_table *table, struct session *session,
                    int64_t now_ms)
 {
     struct expiry *expiry = &table->expiry;
-    int64_t wanted = now_ms - expiry->shift_ms + session->timeout_ms;
+    int64_t wanted = now_ms - expiry->shift_ms + session->lease_ms;
     int64_t over = wanted % expiry->bucket_ms;
     int64_t at_ms;
     struct expiry_bucket *bucket;
 
-    CHECK(session->timeout_ms >= 0);
+    CHECK(session->lease_ms >= 0);
     if (over < 0) {
         over += expiry->bucket_ms; /* the clock may begin below the shift */
     }

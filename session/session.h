@@ -40,6 +40,10 @@ struct session *session_next(const struct session_table *table,
 
 uint64_t session_id(const struct session *session);
 int32_t session_timeout_ms(const struct session *session);
+/* A client that resumes negotiates anew, as with ZooKeeper: what it is promised
+ * holds from its next touch until it resumes again or the server restarts. The
+ * replicated time-out stays that of createSession. */
+void session_renegotiate(struct session *session, int32_t timeout_ms);
 zxid_t session_zxid(const struct session *session);
 /* Constant time. */
 bool session_password_equal(const struct session *session,

@@ -14,7 +14,8 @@ struct session {
     struct expiry_bucket *bucket; /* NULL: no deadline */
     zxid_t zxid;
     uint64_t conn_id;
-    int32_t timeout_ms;
+    int32_t timeout_ms; /* replicated */
+    int32_t lease_ms;   /* what the attached client was promised last */
     bool closing;
     uint8_t password[16];
 };

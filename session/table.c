@@ -100,7 +100,12 @@ uint64_t session_id(const struct session *session)
 
 int32_t session_timeout_ms(const struct session *session)
 {
-    return session->timeout_ms;
+    return session->lease_ms;
+}
+
+void session_renegotiate(struct session *session, int32_t timeout_ms)
+{
+    session->lease_ms = timeout_ms;
 }
 
 zxid_t session_zxid(const struct session *session)
@@ -202,6 +207,7 @@ static struct session *add(struct session_table *table,
     list_init(&session->dirty);
     session->zxid = record->zxid;
     session->timeout_ms = record->timeout_ms;
+    session->lease_ms = record->timeout_ms;
     memcpy(session->password, record->password, sizeof(session->password));
     map_add_number(&table->sessions, &session->link, record->id);
     table->digest += digest_of(session);

@@ -23,9 +23,9 @@ static enum zk_code create_flags(const struct prep_work *work,
 static enum zk_code create_limits(const struct prep_work *work,
                                   struct slice path, uint64_t owner,
                                   size_t data_len);
-static enum zk_code delete (struct prep_work *work,
-                            const struct client_request *request,
-                            struct txn *txn);
+static enum zk_code delete_node(struct prep_work *work,
+                                const struct client_request *request,
+                                struct txn *txn);
 static enum zk_code set_data(struct prep_work *work,
                              const struct client_request *request,
                              struct txn *txn);
@@ -108,7 +108,7 @@ enum zk_code prep_part(struct prep_work *work,
         case ZK_OP_CREATE_TTL:
             return create(work, request, txn);
         case ZK_OP_DELETE:
-            return delete (work, request, txn);
+            return delete_node(work, request, txn);
         case ZK_OP_SET_DATA:
             return set_data(work, request, txn);
         case ZK_OP_SET_ACL:
@@ -232,7 +232,7 @@ static enum zk_code create(struct prep_work *work,
         return code;
     }
     if (!path_is_plausible(path)) {
-        return ZK_BAD_ARGUMENTS;
+        return slice_is_absent(path) ? ZK_MARSHALLING_ERROR : ZK_BAD_ARGUMENTS;
     }
     code = acl_fix(create->acl, create->acl_count, work->context->auth,
                    work->context->auth_count, work->arena, &txn->create.acl,
@@ -328,37 +328,40 @@ static enum zk_code create_limits(const struct prep_work *work,
     return quota(work, path, 1, (int64_t)data_len);
 }
 
-static enum zk_code delete (struct prep_work *work,
-                            const struct client_request *request,
-                            struct txn *txn) {
+static enum zk_code delete_node(struct prep_work *work,
+                                const struct client_request *request,
+                                struct txn *txn)
+{
     struct pending *pending = &work->prep->pending;
     struct slice path = request->path_version.path;
-    struct pending_view parent, node; int32_t version; enum zk_code code;
+    struct pending_view parent, node;
+    int32_t version;
+    enum zk_code code;
 
-    if (!path_is_plausible(path) ||
-        path_is_builtin(path)){return ZK_BAD_ARGUMENTS;}
-if (!pending_find(pending, path_parent(path), &parent))
-{
-    return ZK_NO_NODE;
-}
-if (!allowed(work, &parent, ZK_PERM_DELETE)) {
-    return ZK_NO_AUTH;
-}
-if (!pending_find(pending, path, &node)) {
-    return ZK_NO_NODE;
-}
-code = next_version(node.version, request->path_version.version, &version);
-if (code != ZK_OK) {
-    return code;
-}
-if (pending_has_children(pending, path, work->arena)) {
-    return ZK_NOT_EMPTY;
-}
-txn->op = ZK_OP_DELETE;
-txn->remove.path = path;
-add_size(work, path.len, NULL, 0);
-pending_delete(pending, path);
-return ZK_OK;
+    if (!path_is_plausible(path) || path_is_builtin(path)) {
+        return slice_is_absent(path) ? ZK_MARSHALLING_ERROR : ZK_BAD_ARGUMENTS;
+    }
+    if (!pending_find(pending, path_parent(path), &parent)) {
+        return ZK_NO_NODE;
+    }
+    if (!allowed(work, &parent, ZK_PERM_DELETE)) {
+        return ZK_NO_AUTH;
+    }
+    if (!pending_find(pending, path, &node)) {
+        return ZK_NO_NODE;
+    }
+    code = next_version(node.version, request->path_version.version, &version);
+    if (code != ZK_OK) {
+        return code;
+    }
+    if (pending_has_children(pending, path, work->arena)) {
+        return ZK_NOT_EMPTY;
+    }
+    txn->op = ZK_OP_DELETE;
+    txn->remove.path = path;
+    add_size(work, path.len, NULL, 0);
+    pending_delete(pending, path);
+    return ZK_OK;
 }
 
 static enum zk_code set_data(struct prep_work *work,
