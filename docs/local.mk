@@ -1,2 +1,11 @@
-EXTRA_DIST += \
+dist_doc_DATA = \
+	README.md \
+	docs/ARCHITECTURE.md \
+	docs/bench.md \
+	docs/compat.md \
+	docs/configuration.md \
+	docs/differences.md \
+	docs/disk-format.md \
+	docs/operations.md \
+	docs/testing.md \
 	docs/wire-protocol.md

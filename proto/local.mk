@@ -36,3 +36,4 @@ proto/pb.$(OBJEXT) proto/record.$(OBJEXT) proto/txn.$(OBJEXT): \
 	proto/record.pb-c.h
 
 proto_libs = proto/libproto.a proto/libpb.a $(base_libs) $(PROTOBUF_C_LIBS)
+EXTRA_DIST += proto/README
