@@ -177,9 +177,9 @@ static void apply_create(struct applying *applying, const struct txn *op,
     struct slice parent_path = path_parent(path);
     struct znode *parent = tree_find_own(tree, parent_path);
     struct znode *node;
-    bool inserted;
 
     CHECK(parent != NULL);
+    CHECK(tree_find_own(tree, path) == NULL);
     node = node_create(path_name(path), op->create.data,
                        op->create.ephemeral_owner);
     node->flags |= (uint16_t)(ZNODE_FRESH | quota_flags(path));
@@ -190,8 +190,7 @@ static void apply_create(struct applying *applying, const struct txn *op,
     node->mtime_ms = applying->time_ms;
     node->acl_id =
         acl_table_ref(&tree->acls, op->create.acl, op->create.acl_count);
-    inserted = tree_insert(tree, parent, node, path);
-    CHECK(inserted);
+    tree_insert(tree, parent, node, path);
     parent_gains(tree, parent, parent_path, op->create.parent_sequence);
     if (node_is_ephemeral(node)) {
         ephemerals_add(&tree->ephemerals, node);

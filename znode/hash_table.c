@@ -7,8 +7,8 @@
 /* Two would be enough to end before the next doubling. */
 #define MOVED_PER_INSERT 4
 
-static void start_growing(struct hash_table *table);
-static void move_some(struct hash_table *table);
+static void start_growing(struct hash_table *table, size_t buckets_count);
+static void move_some(struct hash_table *table, size_t max);
 static struct hash_link *first_from(const struct hash_table *table,
                                     size_t place);
 static struct hash_link **bucket_at(const struct hash_table *table,
@@ -33,15 +33,31 @@ void hash_table_add(struct hash_table *table, struct hash_link *link,
     struct hash_link **bucket;
 
     if (table->old_buckets != NULL) {
-        move_some(table);
+        move_some(table, MOVED_PER_INSERT);
     } else if (table->count >= table->buckets_count) {
-        start_growing(table);
+        start_growing(table, 2 * table->buckets_count);
     }
     bucket = hash_table_bucket(table, hash);
     link->hash = hash;
     link->chain = *bucket;
     *bucket = link;
     table->count++;
+}
+
+void hash_table_reserve(struct hash_table *table, size_t count)
+{
+    size_t buckets_count = table->buckets_count;
+
+    while (buckets_count < count) {
+        buckets_count *= 2;
+    }
+    if (table->old_buckets != NULL) {
+        move_some(table, table->old_count);
+    }
+    if (buckets_count > table->buckets_count) {
+        start_growing(table, buckets_count);
+        move_some(table, table->old_count);
+    }
 }
 
 void hash_table_remove(struct hash_table *table, struct hash_link *link)
@@ -102,18 +118,24 @@ size_t hash_table_end(const struct hash_table *table)
            (table->old_buckets == NULL ? 0 : table->old_count);
 }
 
-static void start_growing(struct hash_table *table)
+static void start_growing(struct hash_table *table, size_t buckets_count)
 {
     table->old_buckets = table->buckets;
     table->old_count = table->buckets_count;
     table->moved = 0;
-    table->buckets_count *= 2;
+    table->buckets_count = buckets_count;
     table->buckets = MEM_ARRAY(struct hash_link *, table->buckets_count);
 }
 
-static void move_some(struct hash_table *table)
+/* The elements of the buckets that are next come into the cache meanwhile. */
+static void move_some(struct hash_table *table, size_t max)
 {
-    size_t end = table->moved + MOVED_PER_INSERT;
+    size_t end = table->moved + max;
+    size_t ahead = end + MOVED_PER_INSERT;
+
+    for (size_t i = end; i < ahead && i < table->old_count; i++) {
+        __builtin_prefetch(table->old_buckets[i]);
+    }
 
     for (; table->moved < end && table->moved < table->old_count;
          table->moved++) {

@@ -25,6 +25,8 @@ void hash_table_init(struct hash_table *table);
 void hash_table_finish(struct hash_table *table); /* elements stay */
 void hash_table_add(struct hash_table *table, struct hash_link *link,
                     uint32_t hash);
+/* Room for so many without growing; moves all elements at once. */
+void hash_table_reserve(struct hash_table *table, size_t count);
 void hash_table_remove(struct hash_table *table, struct hash_link *link);
 /* Every element once, in no order, while nothing changes; NULL begins. */
 struct hash_link *hash_table_next(const struct hash_table *table,

@@ -3,12 +3,15 @@
 #include "base/mem.h"
 #include "znode/tree_internal.h"
 
+/* Above this the table grows by itself: a count may be wrong. */
+#define EXPECTED_MAX ((size_t)1 << 24)
 /* Old nodes freed with each new one, and in one slice of their own. */
 #define FREED_PER_RECORD 4
-#define FREED_PER_SLICE 4096
+#define FREED_PER_SLICE 1024
 
 static int load_builtin(struct tree *tree, struct znode *node,
                         const struct znode_record *record);
+static bool is_known(struct tree *tree, struct slice path);
 static struct znode *find_parent(struct tree *tree, struct slice path);
 static void set_fields(struct tree *tree, struct znode *node,
                        const struct znode_record *record);
@@ -34,8 +37,15 @@ void tree_load_begin(struct tree *tree)
     tree->digest = 0;
     tree->data_size = 0;
     tree->load_parent = NULL;
+    buf_clear(&tree->load_last);
     tree_create_builtin(tree);
     tree->loading = true;
+}
+
+void tree_load_expect(struct tree *tree, uint64_t count)
+{
+    hash_table_reserve(&tree->nodes,
+                       count < EXPECTED_MAX ? (size_t)count : EXPECTED_MAX);
 }
 
 int tree_load(struct tree *tree, const struct znode_record *record)
@@ -55,6 +65,9 @@ int tree_load(struct tree *tree, const struct znode_record *record)
 
         return root ? load_builtin(tree, tree->root, record) : ERR_CORRUPT;
     }
+    if (is_known(tree, path)) {
+        return load_builtin(tree, tree_find_own(tree, path), record);
+    }
     parent =
         slash == 0 ? NULL : find_parent(tree, (struct slice){path.ptr, slash});
     if (parent == NULL || node_is_ephemeral(parent)) {
@@ -68,11 +81,7 @@ int tree_load(struct tree *tree, const struct znode_record *record)
     }
     set_fields(tree, node, record);
     node->flags |= quota_flags(path);
-    if (!tree_insert(tree, parent, node, path)) {
-        acl_table_drop(&tree->acls, node->acl_id);
-        node_destroy(node);
-        return load_builtin(tree, tree_find_own(tree, path), record);
-    }
+    tree_insert(tree, parent, node, path);
     link_new(tree, node, path);
     return 0;
 }
@@ -81,6 +90,7 @@ void tree_load_end(struct tree *tree)
 {
     tree->loading = false;
     tree->load_parent = NULL;
+    buf_finish(&tree->load_last);
     buf_finish(&tree->load_parent_path);
     ephemerals_sort(&tree->ephemerals);
     quota_count_all(tree);
@@ -115,6 +125,21 @@ static int load_builtin(struct tree *tree, struct znode *node,
     node->flags &= (uint16_t)~ZNODE_FRESH;
     dirty_unmark(&tree->dirty, node);
     return 0;
+}
+
+/* Behind every path loaded so far only the built-in ones can be there: the
+ * table need not be asked, which would cost a load most of its time. */
+static bool is_known(struct tree *tree, struct slice path)
+{
+    const struct slice builtin = SLICE_LITERAL("/zookeeper");
+    bool behind = slice_compare(path, buf_bytes(&tree->load_last)) > 0;
+
+    if (behind) {
+        buf_clear(&tree->load_last);
+        buf_append(&tree->load_last, path);
+    }
+    return (!behind || slice_starts_with(path, builtin)) &&
+           tree_find_own(tree, path) != NULL;
 }
 
 /* Records come in the order of their keys: mostly below the same parent as the

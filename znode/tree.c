@@ -50,6 +50,7 @@ void tree_destroy(struct tree *tree)
     collect_finish(&tree->collect);
     quotas_finish(&tree->quotas);
     dirty_finish(&tree->dirty);
+    buf_finish(&tree->load_last);
     buf_finish(&tree->load_parent_path);
     buf_finish(&tree->scratch);
     mem_free(tree);
@@ -86,24 +87,20 @@ const struct zk_acl *tree_acl(const struct tree *tree, uint32_t acl_id,
     return acl_table_get(&tree->acls, acl_id, count);
 }
 
-bool tree_insert(struct tree *tree, struct znode *parent, struct znode *node,
+void tree_insert(struct tree *tree, struct znode *parent, struct znode *node,
                  struct slice path)
 {
     uint32_t hash = hash_of(tree, path);
-    uint64_t path_digest;
+    uint64_t path_digest = digest_path(path);
 
-    if (find(tree, path, hash) != NULL) {
-        return false;
-    }
-    hash_table_add(&tree->nodes, &node->link, hash);
+    __builtin_prefetch(hash_table_bucket(&tree->nodes, hash), 1);
     if (parent != NULL) {
         node_link_child(parent, node);
     }
-    path_digest = digest_path(path);
     tree->digest += digest_of_data(path_digest, node) +
                     tree_stat_digest(tree, node, path_digest);
     tree->data_size += path.len + node->data_len;
-    return true;
+    hash_table_add(&tree->nodes, &node->link, hash);
 }
 
 void tree_remove(struct tree *tree, struct znode *node, struct slice path)
@@ -169,7 +166,6 @@ static void create_one(struct tree *tree, struct slice path,
     struct znode *parent = NULL;
     struct slice name = {path.ptr, 0};
     struct znode *node;
-    bool inserted;
 
     if (path.len > 1) {
         parent = tree_find_own(tree, path_parent(path));
@@ -179,8 +175,7 @@ static void create_one(struct tree *tree, struct slice path,
     node->flags |= ZNODE_BUILTIN | ZNODE_FRESH;
     node->aversion = aversion;
     node->acl_id = acl_table_ref(&tree->acls, acl, 1);
-    inserted = tree_insert(tree, parent, node, path);
-    CHECK(inserted);
+    tree_insert(tree, parent, node, path);
     if (parent == NULL) {
         tree->root = node;
     }
@@ -199,6 +194,10 @@ static struct znode *find(const struct tree *tree, struct slice path,
          link != NULL; link = link->chain) {
         struct znode *node = node_of(link);
 
+        /* The lines that the caller will read, while the first one comes. */
+        __builtin_prefetch((const char *)link + 64);
+        __builtin_prefetch((const char *)link + 128);
+        __builtin_prefetch((const char *)link + 192);
         if (link->hash == hash && node_has_path(node, path)) {
             return node;
         }

@@ -118,6 +118,8 @@ size_t tree_dirty_bytes(const struct tree *tree); /* about, of records */
  * the built-in nodes among them; the order of keys is quickest. ERR_CORRUPT: no
  * parent, or twice, or below an ephemeral. */
 void tree_load_begin(struct tree *tree);
+/* About how many nodes will come: optional, makes loading quicker. */
+void tree_load_expect(struct tree *tree, uint64_t count);
 int tree_load(struct tree *tree, const struct znode_record *record);
 bool tree_load_free(struct tree *tree);
 void tree_load_end(struct tree *tree); /* quota accounts are counted */

@@ -41,6 +41,7 @@ struct tree {
     struct dirty dirty;
     struct apply_work work;
     bool loading;
+    struct buf load_last;        /* the greatest path loaded */
     struct buf load_parent_path; /* of the record loaded last */
     struct znode *load_parent;   /* NULL: not known */
     struct grave *graves;
@@ -48,8 +49,8 @@ struct tree {
 };
 
 /* Puts a new node below parent (NULL: it is the root) and into the table, data
- * size and digest: its fields must be final. False: path is taken. */
-bool tree_insert(struct tree *tree, struct znode *parent, struct znode *node,
+ * size and digest. Its fields must be final, and path not taken. */
+void tree_insert(struct tree *tree, struct znode *parent, struct znode *node,
                  struct slice path);
 /* The reverse; destroys the node. path may not point into it. */
 void tree_remove(struct tree *tree, struct znode *node, struct slice path);

@@ -246,6 +246,9 @@ void disk_load(struct disk *disk, struct world *world)
     }
     qsort(sorted, count, sizeof(*sorted), by_key);
     tree_load_begin(world->tree);
+    if (count % 2 == 0) {
+        tree_load_expect(world->tree, count);
+    }
     for (i = 0; i < count; i++) {
         struct record_entry entry = {sorted[i]->key, sorted[i]->value};
         struct znode_record record;
