@@ -11,6 +11,8 @@
 #include "server/net_internal.h"
 
 #define IOVS_MAX 64
+#define LOOK_AT_CLOCK_EVERY 32 /* writes */
+#define FLUSH_US 5000          /* of one wake-up, about */
 #define GATHER_MAX 4096 /* smaller frames are copied together, others not */
 #define CHUNK_MIN 256
 #define CHUNK_MAX ((size_t)256 * 1024)
@@ -249,7 +251,9 @@ static bool write_items(struct net_client *net, struct net_conn *conn)
         ssize_t sent;
 
         gather_items(net, conn, &g);
-        sent = writev(conn->fd, g.iovs, g.count);
+        sent = g.count == 1
+                   ? send(conn->fd, g.iovs[0].iov_base, g.bytes, MSG_NOSIGNAL)
+                   : writev(conn->fd, g.iovs, g.count);
         if (sent < 0) {
             if (errno != EAGAIN && errno != EINTR) {
                 return false;
@@ -284,17 +288,26 @@ static void flush_one(struct net_client *net, struct net_conn *conn)
 
 void net_client_flush(struct net_client *net)
 {
-    size_t now = net->dirty_count;
+    int64_t until_us = 0;
+    size_t now = 0;
     size_t late;
 
     net->flushing = true;
-    now = now < NET_WRITES_MAX ? now : NET_WRITES_MAX;
-    for (size_t i = 0; i < now; i++) {
-        struct net_conn *conn = net_find(net, net->dirty[i]);
+    while (now < net->dirty_count && now < NET_WRITES_MAX) {
+        struct net_conn *conn = net_find(net, net->dirty[now]);
 
         if (conn != NULL) {
             conn->dirty = false;
             flush_one(net, conn);
+        }
+        if (++now % LOOK_AT_CLOCK_EVERY == 0) {
+            int64_t now_us = clock_monotonic_us();
+
+            if (until_us == 0) {
+                until_us = now_us + FLUSH_US;
+            } else if (now_us > until_us) {
+                break;
+            }
         }
     }
     /* The rest goes first in the next wake-up. */
