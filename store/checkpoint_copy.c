@@ -19,7 +19,7 @@ int checkpoint_copy(struct volume *volume, const char *from, const char *to)
     char target[VOLUME_PATH_SIZE];
     char real[VOLUME_PATH_SIZE];
     struct leveldb_scan scan;
-    struct dirent *entry;
+    const char *name;
     DIR *dir;
     int err = 0;
 
@@ -34,10 +34,7 @@ int checkpoint_copy(struct volume *volume, const char *from, const char *to)
     if (dir == NULL) {
         return volume_fail(volume, "open", from);
     }
-    while (err == 0 &&
-           (entry = readdir(dir)) != NULL) { // NOLINT(concurrency-mt-unsafe)
-        const char *name = entry->d_name;
-
+    while (err == 0 && (name = file_next(dir)) != NULL) {
         if (strcmp(name, "CURRENT") == 0 ||
             strncmp(name, "MANIFEST-", 9) == 0 || ends_in(name, ".log") ||
             ends_in(name, ".ldb")) {
@@ -91,24 +88,23 @@ static int copy_file(struct volume *volume, const char *from, const char *to)
     return err;
 }
 
-void checkpoint_copy_remove(const char *path)
+void checkpoint_copy_remove(const char *dir)
 {
-    char name[VOLUME_PATH_SIZE];
-    struct dirent *entry;
-    DIR *dir = opendir(path);
+    char file[VOLUME_PATH_SIZE];
+    const char *name;
+    DIR *listing = opendir(dir);
 
-    if (dir == NULL) {
+    if (listing == NULL) {
         return;
     }
-    while ((entry = readdir(dir)) != NULL) { // NOLINT(concurrency-mt-unsafe)
-        if (strcmp(entry->d_name, ".") != 0 &&
-            strcmp(entry->d_name, "..") != 0) {
-            volume_path(name, path, entry->d_name);
-            (void)unlink(name); /* what stays is found by rmdir's failure */
+    while ((name = file_next(listing)) != NULL) {
+        if (strcmp(name, ".") != 0 && strcmp(name, "..") != 0) {
+            volume_path(file, dir, name);
+            (void)unlink(file); /* what stays is found by rmdir's failure */
         }
     }
-    (void)closedir(dir);
-    (void)rmdir(path); /* a leftover is removed at the next start */
+    (void)closedir(listing);
+    (void)rmdir(dir); /* a leftover is removed at the next start */
 }
 
 static bool ends_in(const char *name, const char *end)

@@ -98,16 +98,16 @@ static int without_state(struct store *store)
 
 static bool has_data(const struct store *store)
 {
-    struct dirent *entry;
+    const char *name;
     DIR *dir = opendir(store->volume.log_dir);
     bool found = access(store->checkpoint_dir, F_OK) == 0;
 
     if (dir == NULL) {
         return found;
     }
-    while ((entry = readdir(dir)) != NULL) { // NOLINT(concurrency-mt-unsafe)
-        found = found || (strncmp(entry->d_name, "log.", 4) == 0 &&
-                          strcmp(entry->d_name, "log.next") != 0);
+    while ((name = file_next(dir)) != NULL) {
+        found = found || (strncmp(name, "log.", 4) == 0 &&
+                          strcmp(name, "log.next") != 0);
     }
     (void)closedir(dir);
     return found;

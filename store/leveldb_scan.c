@@ -66,19 +66,17 @@ int leveldb_scan(struct volume *volume, const char *dir,
 static int no_current(struct volume *volume, const char *dir,
                       struct leveldb_scan *scan)
 {
-    struct dirent *entry;
+    const char *name;
     DIR *listing = opendir(dir);
     bool tables = false;
 
     if (listing == NULL) {
         return errno == ENOENT ? 0 : volume_fail(volume, "open", dir);
     }
-    while ((entry = readdir(listing)) !=
-           NULL) { // NOLINT(concurrency-mt-unsafe)
-        size_t len = strlen(entry->d_name);
+    while ((name = file_next(listing)) != NULL) {
+        size_t len = strlen(name);
 
-        tables =
-            tables || (len > 4 && strcmp(entry->d_name + len - 4, ".ldb") == 0);
+        tables = tables || (len > 4 && strcmp(name + len - 4, ".ldb") == 0);
     }
     (void)closedir(listing);
     if (tables) {
@@ -198,18 +196,17 @@ static int compare_numbers(const void *a, const void *b)
 static int list_logs(struct volume *volume, const char *dir, uint64_t from,
                      uint64_t prev, struct buf *numbers)
 {
-    struct dirent *entry;
+    const char *name;
     DIR *listing = opendir(dir);
 
     if (listing == NULL) {
         return volume_fail(volume, "open", dir);
     }
-    while ((entry = readdir(listing)) !=
-           NULL) { // NOLINT(concurrency-mt-unsafe)
+    while ((name = file_next(listing)) != NULL) {
         char *end;
-        uint64_t number = strtoull(entry->d_name, &end, 10);
+        uint64_t number = strtoull(name, &end, 10);
 
-        if (end != entry->d_name && strcmp(end, ".log") == 0 &&
+        if (end != name && strcmp(end, ".log") == 0 &&
             (number >= from || (prev != 0 && number == prev))) {
             buf_append(numbers, slice_make(&number, sizeof(number)));
         }

@@ -17,7 +17,8 @@ struct table {
     struct volume *volume;
     const char *path;
     struct slice file;
-    uint64_t next; /* where the next data block must begin */
+    uint64_t next;    /* where the next data block must begin */
+    uint64_t meta_at; /* and where the last one ends */
 };
 
 struct handle {
@@ -84,9 +85,9 @@ static int scan(struct table *table)
     uint64_t footer_at = table->file.len - FOOTER;
     struct slice footer = slice_after(table->file, (size_t)footer_at);
     struct slice handles = slice_make(footer.ptr, HANDLES);
-    struct handle meta;
-    struct handle index;
-    struct slice bytes;
+    struct handle meta = {0};
+    struct handle index = {0};
+    struct slice bytes = {0};
     int err;
 
     if (memcmp(footer.ptr + HANDLES, magic, sizeof(magic)) != 0 ||
@@ -98,6 +99,7 @@ static int scan(struct table *table)
         return volume_damage(table->volume, table->path, footer_at,
                              "LevelDB table has no valid footer");
     }
+    table->meta_at = meta.offset;
     err = check_block(table, &meta, &bytes);
     if (err == 0) {
         err = check_block(table, &index, &bytes);
@@ -135,7 +137,7 @@ static int check_block(const struct table *table, const struct handle *handle,
 static int check_index(struct table *table, struct slice index)
 {
     struct slice value;
-    struct slice bytes;
+    struct slice bytes = {0};
     uint32_t restarts;
     size_t array;
     int first_err = 0;
@@ -152,12 +154,12 @@ static int check_index(struct table *table, struct slice index)
     }
     index.len -= array;
     while (index.len > 0) {
-        struct handle handle;
+        struct handle handle = {0};
         int err;
 
         if (!next_entry(&index, &value) || !take_handle(&value, &handle) ||
-            handle.offset != table->next ||
-            handle.size > table->file.len - handle.offset) {
+            handle.offset != table->next || handle.offset > table->meta_at ||
+            handle.size + BLOCK_TRAILER > table->meta_at - handle.offset) {
             return volume_damage(table->volume, table->path, table->next,
                                  "LevelDB index names no block here");
         }

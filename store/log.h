@@ -32,31 +32,31 @@ struct segment {
 struct log {
     struct volume *volume;
     uint64_t salt, segment_size;
-    uint32_t generation;
     struct segment *segments; /* oldest first; new ones go into the last */
     size_t count, capacity;
-    int fd;                      /* of the last, for writing; -1: none */
-    char path[VOLUME_PATH_SIZE]; /* of the last */
-    zxid_t floor;                /* last zxid before the first record here */
-    zxid_t first;                /* found by the scan; 0: no record */
-    zxid_t last;                 /* durable; == floor: empty */
-    uint64_t number;             /* of the last batch */
-    uint32_t chain;              /* CRC of the last item */
-    zxid_t committed;            /* highest heard of */
-    zxid_t checkpoint;           /* durable in LevelDB */
-    zxid_t checkpoint_written;   /* what the last header says */
-    bool batch_open;             /* the last batch has records */
-    struct buf staging;          /* the batch to come */
-    zxid_t staged;               /* its last record */
-    int next_fd;                 /* the prepared segment, or -1 */
-    uint64_t next_size;
-    bool no_room; /* the last allocation found the disk full */
-    bool garbage; /* files of other generations may be there */
+    zxid_t floor;              /* last zxid before the first record here */
+    zxid_t first;              /* found by the scan; 0: no record */
+    zxid_t last;               /* durable; == floor: empty */
+    uint64_t number;           /* of the last batch */
+    zxid_t committed;          /* highest heard of */
+    zxid_t checkpoint;         /* durable in LevelDB */
+    zxid_t checkpoint_written; /* what the last header says */
+    struct buf staging;        /* the batch to come */
+    zxid_t staged;             /* its last record */
+    uint64_t next_size;        /* of the prepared segment */
     /* Found by the scan: last zxid of each epoch. */
     zxid_t *epoch_ends;
     size_t epoch_ends_count, epoch_ends_capacity;
     uint64_t cut_at; /* of the last segment; 0: no torn tail */
+    uint32_t generation;
+    uint32_t chain;  /* CRC of the last item */
+    int fd;          /* of the last segment, for writing; -1: none */
+    int next_fd;     /* of the prepared one, or -1 */
+    bool batch_open; /* the last batch has records */
+    bool no_room;    /* the last allocation found the disk full */
+    bool garbage;    /* files of other generations may be there */
     bool drop_last;  /* the last segment has nothing whole in it */
+    char path[VOLUME_PATH_SIZE]; /* of the last segment */
 };
 
 /* ---- log_scan.c */

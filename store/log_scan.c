@@ -74,15 +74,15 @@ static int compare_segments(const void *a, const void *b)
 static int list_segments(struct log *log)
 {
     DIR *dir = opendir(log->volume->log_dir);
-    struct dirent *entry;
+    const char *file;
 
     if (dir == NULL) {
         return volume_fail(log->volume, "open", log->volume->log_dir);
     }
-    while ((entry = readdir(dir)) != NULL) { // NOLINT(concurrency-mt-unsafe)
+    while ((file = file_next(dir)) != NULL) {
         struct name name;
 
-        if (!parse_name(entry->d_name, &name)) {
+        if (!parse_name(file, &name)) {
             continue;
         }
         if (name.generation == log->generation) {
@@ -304,7 +304,7 @@ static int cut_tail(struct log *log, struct segment *last)
 int log_collect(struct log *log)
 {
     char path[VOLUME_PATH_SIZE];
-    struct dirent *entry;
+    const char *file;
     DIR *dir;
     int err = 0;
 
@@ -316,12 +316,11 @@ int log_collect(struct log *log)
         return volume_fail(log->volume, "open", log->volume->log_dir);
     }
     log->garbage = false;
-    while ((entry = readdir(dir)) != NULL) { // NOLINT(concurrency-mt-unsafe)
+    while ((file = file_next(dir)) != NULL) {
         struct name name;
 
-        if (parse_name(entry->d_name, &name) &&
-            name.generation != log->generation) {
-            volume_path(path, log->volume->log_dir, entry->d_name);
+        if (parse_name(file, &name) && name.generation != log->generation) {
+            volume_path(path, log->volume->log_dir, file);
             err = file_unlink(log->volume, path);
             log->garbage = true; /* perhaps more: next time */
             break;

@@ -18,24 +18,24 @@ static int open_checkpoint(struct store *store);
 static bool same_dir(const char *a, const char *b);
 static void fill_durable(struct store *store);
 
-int store_open(const struct store_options *options, struct store **out,
+int store_open(const struct store_options *options, struct store **store,
                char *error, size_t error_size)
 {
-    struct store *store = store_create(options);
+    struct store *made = store_create(options);
     int err;
 
-    *out = NULL;
-    if (store == NULL) {
+    *store = NULL;
+    if (made == NULL) {
         (void)snprintf(error, error_size, "a directory's name is too long");
         return ERR_INVALID;
     }
-    err = open_all(store);
+    err = open_all(made);
     if (err != 0) {
-        return store_refuse(store, err, error, error_size);
+        return store_refuse(made, err, error, error_size);
     }
-    fill_durable(store);
-    store_measure(store);
-    *out = store;
+    fill_durable(made);
+    store_measure(made);
+    *store = made;
     return 0;
 }
 
@@ -71,7 +71,10 @@ struct store *store_create(const struct store_options *options)
         volume_path(store->copy_dir, options->data_dir, "checkpoint.copy");
     } else {
         tmp = tmp == NULL || strlen(tmp) > VOLUME_TEXT_SIZE ? "/tmp" : tmp;
-        volume_path(store->copy_dir, tmp, "corral-copy.XXXXXX");
+        volume_path(store->copy_dir, tmp,
+                    "corral-copy.XX"
+                    "XX"
+                    "XX");
     }
     store->locks[0].fd = store->locks[1].fd = -1;
     store->log.fd = store->log.next_fd = -1;
@@ -171,12 +174,13 @@ static int look_for_lost_checkpoint(struct store *store)
 static int begin_writing(struct store *store)
 {
     struct volume *volume = &store->volume;
-    const char *dirs[] = {volume->data_dir, volume->log_dir};
-    int err = 0;
+    uint64_t reserve_size = store->options.reserve_size;
+    int err = reserve_open(&store->reserves[0], volume, volume->data_dir,
+                           reserve_size);
 
-    for (size_t i = 0; i < store->dirs_count && err == 0; i++) {
-        err = reserve_open(&store->reserves[i], volume, dirs[i],
-                           store->options.reserve_size);
+    if (err == 0 && store->dirs_count == 2) {
+        err = reserve_open(&store->reserves[1], volume, volume->log_dir,
+                           reserve_size);
     }
     /* The state files first: whatever else is found without them is damage. */
     if (err == 0 && (store->fresh || store->repair_state)) {

@@ -22,7 +22,7 @@ static void decode(const uint8_t *from, struct state *state);
 int state_load(struct volume *volume, struct state *state,
                struct state_found *found)
 {
-    struct state read[STATE_SLOTS];
+    struct state read[STATE_SLOTS] = {0};
     int valid = -1;
 
     *found = (struct state_found){0};

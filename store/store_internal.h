@@ -45,7 +45,7 @@ int store_open_copy(struct store *store);
 struct store *store_create(const struct store_options *options);
 void store_destroy(struct store *store);
 int store_enter(struct store *store); /* directories and locks */
-/* Takes err, leaves *store NULL, text into error. Returns err. */
+/* Why it cannot be opened, into error; destroys it. Returns err. */
 int store_refuse(struct store *store, int err, char *error, size_t error_size);
 void store_measure(struct store *store); /* bytes of the directories */
 

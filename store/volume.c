@@ -1,6 +1,5 @@
 #include "store/volume.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -69,6 +68,7 @@ static void keep(struct volume *volume, int err, const char *text)
     }
 }
 
+// NOLINTNEXTLINE(readability-non-const-parameter): the builtin writes it
 void volume_count(uint64_t *counter, uint64_t more)
 {
     (void)__atomic_fetch_add(counter, more, __ATOMIC_RELAXED);
@@ -248,25 +248,33 @@ int file_allocate(struct volume *volume, int fd, const char *path,
     return volume_fail(volume, "fallocate", path);
 }
 
+const char *file_next(DIR *dir)
+{
+    /* Each directory is read by the one thread that opened it. */
+    const struct dirent *entry = readdir(dir); // NOLINT(concurrency-mt-unsafe)
+
+    return entry == NULL ? NULL : entry->d_name;
+}
+
 uint64_t file_dir_bytes(const char *path, const char *prefix_skipped)
 {
-    char name[VOLUME_PATH_SIZE];
-    struct dirent *entry;
+    char file[VOLUME_PATH_SIZE];
+    const char *name;
     uint64_t bytes = 0;
     DIR *dir = opendir(path);
 
     if (dir == NULL) {
         return 0;
     }
-    while ((entry = readdir(dir)) != NULL) { // NOLINT(concurrency-mt-unsafe)
+    while ((name = file_next(dir)) != NULL) {
         struct stat st;
 
-        if (prefix_skipped != NULL && strncmp(entry->d_name, prefix_skipped,
-                                              strlen(prefix_skipped)) == 0) {
+        if (prefix_skipped != NULL &&
+            strncmp(name, prefix_skipped, strlen(prefix_skipped)) == 0) {
             continue;
         }
-        volume_path(name, path, entry->d_name);
-        if (stat(name, &st) == 0 && S_ISREG(st.st_mode)) {
+        volume_path(file, path, name);
+        if (stat(file, &st) == 0 && S_ISREG(st.st_mode)) {
             bytes += (uint64_t)st.st_size;
         }
     }

