@@ -44,7 +44,9 @@ void inspect_reset(struct replica *r, bool conns)
         int64_t established = counts->established_wall_ms;
 
         *counts = (struct conn_counts){.established_wall_ms = established,
-                                       .last_op = "NA"};
+                                       .last_op = "NA",
+                                       .last_cxid = -1,
+                                       .last_zxid = -1};
     }
 }
 

@@ -281,8 +281,8 @@ static bool print_digests(struct admin_job *job, struct buf *out)
     size_t count = inspect_digests(job->replica, &digests);
 
     for (size_t i = 0; i < count; i++) {
-        buf_printf(out, "%" PRIx64 ": %" PRIu64 "\n", (uint64_t)digests[i].zxid,
-                   digests[i].digest);
+        buf_printf(out, "%" PRIx64 ": %" PRId64 "\n", (uint64_t)digests[i].zxid,
+                   (int64_t)digests[i].digest);
     }
     return true;
 }

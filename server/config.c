@@ -14,6 +14,7 @@
 #include "server/config_internal.h"
 
 #define OUTPUT_SPARE (16 * 1024 * 1024)
+#define READ_SIZE ((size_t)4096)
 
 static void join(struct config_parser *parser);
 static int read_my_id(struct config_parser *parser);
@@ -36,8 +37,8 @@ static void set_defaults(struct config *config)
         .reads_held_max = 64,
         .ephemerals_max = 100000,
         .output_mark = 1024 * 1024,
-        .segment_size = 64 * 1024 * 1024,
-        .disk_reserve = 256 * 1024 * 1024,
+        .segment_size = UINT64_C(64) << 20,
+        .disk_reserve = UINT64_C(256) << 20,
         .checkpoint_txns = 1000,
         .checkpoint_bytes = 256 * 1024,
         .checkpoint_ms = 1000,
@@ -116,7 +117,13 @@ const char *config_shown(const char *text, char shown[CONFIG_SHOWN_SIZE])
     while (text[len] != '\0' && len < CONFIG_SHOWN_SIZE - 4) {
         unsigned char c = (unsigned char)text[len];
 
-        shown[len++] = c < ' ' || c > '~' || c == '"' ? '?' : (char)c;
+        bool odd = c < ' ' || c > '~' || c == '"';
+
+        shown[len] = text[len];
+        if (odd) {
+            shown[len] = '?';
+        }
+        len++;
     }
     memcpy(shown + len, text[len] != '\0' ? "..." : "",
            text[len] != '\0' ? 4 : 1);
@@ -237,7 +244,7 @@ static void find_doubles(struct config_parser *parser)
     for (size_t i = 0; i < count; i++) {
         sorted[i] = &parser->entries[i];
     }
-    qsort(sorted, count, sizeof(sorted[0]), by_key);
+    qsort(sorted, count, sizeof(struct config_entry *), by_key);
     for (size_t i = 0; i + 1 < count; i++) {
         char shown[CONFIG_SHOWN_SIZE];
 
@@ -260,7 +267,7 @@ static bool is_text(struct config_parser *parser, struct slice text)
     size_t line = 1;
 
     if (text.len > CONFIG_FILE_MAX) {
-        config_problem(parser, 0, "larger than %d bytes", CONFIG_FILE_MAX);
+        config_problem(parser, 0, "larger than %zu bytes", CONFIG_FILE_MAX);
         return false;
     }
     if (zero == NULL) {
@@ -429,10 +436,10 @@ static int read_file(const char *path, size_t size_max, struct buf *bytes)
         return ERR_IO;
     }
     while (got > 0 && bytes->len <= size_max) {
-        uint8_t *room = buf_extend(bytes, 4096);
+        uint8_t *room = buf_extend(bytes, READ_SIZE);
 
-        got = fread(room, 1, 4096, file);
-        bytes->len -= 4096 - got;
+        got = fread(room, 1, READ_SIZE, file);
+        bytes->len -= READ_SIZE - got;
     }
     if (ferror(file)) {
         err = ERR_IO;
@@ -487,7 +494,7 @@ static int read_my_id(struct config_parser *parser)
             err = ERR_INVALID;
         }
     } else if (errno != ENOENT) {
-        config_problem(parser, 0, "dataDir/myid: %s", strerror(errno));
+        config_problem(parser, 0, "dataDir/myid: %s", strerrordesc_np(errno));
     }
     buf_finish(&path);
     buf_finish(&bytes);
@@ -528,7 +535,8 @@ int config_read(struct config *config, const char *file)
     char *name = mem_copy_text(file); /* it may be config's own */
 
     if (read_file(file, CONFIG_FILE_MAX, &bytes) != 0) {
-        (void)fprintf(stderr, "corrald: %s: %s\n", file, strerror(errno));
+        (void)fprintf(stderr, "corrald: %s: %s\n", file,
+                      strerrordesc_np(errno));
         buf_finish(&bytes);
         mem_free(name);
         return ERR_IO;

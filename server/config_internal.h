@@ -12,7 +12,7 @@
 #include "base/slice.h"
 #include "server/config.h"
 
-#define CONFIG_FILE_MAX (1024 * 1024)
+#define CONFIG_FILE_MAX ((size_t)1024 * 1024)
 #define CONFIG_ENTRIES_MAX 4096
 #define CONFIG_KEY_MAX 256
 #define CONFIG_VALUE_MAX 4096

@@ -14,7 +14,8 @@ static bool is_host(struct slice s)
         return false;
     }
     for (size_t i = 0; i < s.len; i++) {
-        if (!isalnum(s.ptr[i]) && memchr(".-_:%", s.ptr[i], 5) == NULL) {
+        if (!isalnum(s.ptr[i]) &&
+            (s.ptr[i] == '\0' || strchr(".-_:%", s.ptr[i]) == NULL)) {
             return false;
         }
     }

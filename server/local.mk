@@ -2,6 +2,10 @@ noinst_LIBRARIES += server/libserver.a
 server_libserver_a_CFLAGS = $(AM_CFLAGS) $(EVENT_CFLAGS)
 server_libserver_a_SOURCES = \
 	server/admin.c server/admin.h \
+	server/admin_dump.c \
+	server/admin_info.c \
+	server/admin_internal.h \
+	server/admin_stat.c \
 	server/boot.c server/boot.h \
 	server/config.c server/config.h \
 	server/config_internal.h \

@@ -67,6 +67,7 @@ int net_client_listen(struct event_base *base, const struct config *config,
     list_init(&made->stuck);
     list_init(&made->work);
     list_init(&made->words);
+    list_init(&made->dumps);
     for (size_t i = 0; i < NET_NOTES_COUNT; i++) {
         made->notes[i].at_ms = INT64_MIN / 2;
     }

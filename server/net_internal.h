@@ -47,7 +47,7 @@ struct net_address {
 
 /* A four-letter word being answered. */
 struct net_word {
-    struct list link; /* in net->words */
+    struct list link; /* in net->words or net->dumps */
     uint64_t conn_id;
     const char *text;
     struct admin_job *job; /* NULL: not begun */
@@ -123,6 +123,7 @@ struct net_client {
     struct list stuck; /* with unsent output, or closing */
     struct list work;  /* with frames to feed */
     struct list words;
+    struct list dumps; /* words that wait until one may begin */
     size_t jobs_count; /* of the words: begun */
     size_t unsent;     /* of all connections */
     uint64_t *dirty;

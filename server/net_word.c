@@ -53,16 +53,24 @@ void net_word_begin(struct net_client *net, struct net_conn *conn,
     }
     begin_answer(conn);
     if (allowed) {
-        list_push_back(&net->words, &conn->word->link);
+        list_push_back(admin_is_dump(text) ? &net->dumps : &net->words,
+                       &conn->word->link);
     } else {
         refuse_word(net, conn);
     }
 }
 
+static bool may_dump(const struct net_client *net)
+{
+    return !list_empty(&net->dumps) && net->unsent <= NET_UNSENT_MAX &&
+           admin_may_dump(net->loop);
+}
+
 bool net_word_has_work(const struct net_client *net)
 {
-    return !list_empty(&net->words) &&
-           (net->jobs_count > 0 || net->unsent <= NET_UNSENT_MAX);
+    return may_dump(net) ||
+           (!list_empty(&net->words) &&
+            (net->jobs_count > 0 || net->unsent <= NET_UNSENT_MAX));
 }
 
 /* One slice of one answer, in turn. The text is kept here whole however slow
@@ -75,6 +83,11 @@ void net_word_work(struct net_client *net)
     struct net_conn *conn;
     bool done;
 
+    if (may_dump(net)) {
+        word = LIST_ENTRY(net->dumps.next, struct net_word, link);
+        list_remove(&word->link);
+        list_push_front(&net->words, &word->link);
+    }
     if (list_empty(&net->words)) {
         return;
     }
