@@ -118,6 +118,7 @@ static void step(struct applying *applying, struct apply_result *result)
     if (txn->op == ZK_OP_MULTI) {
         const struct txn *op = &txn->multi.ops[work->next];
 
+        CHECK(work->parts != NULL);
         result = &work->parts[work->next];
         *result = (struct apply_result){.op = op->request_op};
         apply_op(applying, op, result);

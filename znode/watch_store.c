@@ -73,8 +73,12 @@ void watch_store_finish(struct watch_table *table)
 struct watch_path *watch_path_find(const struct watch_table *table,
                                    enum watch_side side, struct slice path)
 {
-    uint32_t hash = (uint32_t)path_hash(table, path);
+    uint32_t hash;
 
+    if (table->paths[side].count == 0) {
+        return NULL;
+    }
+    hash = (uint32_t)path_hash(table, path);
     for (struct hash_link *link = *hash_table_bucket(&table->paths[side], hash);
          link != NULL; link = link->chain) {
         struct watch_path *at = (struct watch_path *)(void *)link;
@@ -126,7 +130,9 @@ struct watch_path *watch_path_add(struct watch_table *table,
         CHECK(path.len <= UINT32_MAX);
         added = mem_zalloc(sizeof(*added) + path.len);
         added->link.len = (uint32_t)path.len;
-        memcpy(added->text, path.ptr, path.len);
+        if (path.len > 0) {
+            memcpy(added->text, path.ptr, path.len);
+        }
         hash_table_add(&table->paths[side], &added->link,
                        (uint32_t)path_hash(table, path));
     }

@@ -329,4 +329,8 @@ Test(znode_apply, acl_ids_are_shared_and_used_again)
         }
     }
     cr_assert_lt(ids_max, 8);
+    apply_set_acl(&world, "/a", &(struct zk_acl){.perms = 1}, 1);
+    apply_set_acl(&world, "/b", NULL, 0);
+    cr_assert_neq(znode_acl_id(find(&world, "/a")),
+                  znode_acl_id(find(&world, "/b")));
 }

@@ -177,6 +177,15 @@ Test(znode_watch, counts_are_zookeepers)
     cr_assert_eq(watch_count(table), 3);
 }
 
+Test(znode_watch, any_bytes_are_a_path_to_be_watched)
+{
+    add(WATCH_DATA, "no slash", 1);
+    add(WATCH_CHILD, "", 1);
+    watch_add(table, WATCH_PERSISTENT, (struct slice){NULL, 0}, 1);
+    cr_assert_str_eq(fire(ZK_EVENT_CHILDREN_CHANGED, ""), "1");
+    cr_assert_eq(watch_conn_count(table, 1), 2);
+}
+
 Test(znode_watch, ten_thousand_of_one_path_are_told_in_order)
 {
     uint64_t *conns;
