@@ -10,3 +10,8 @@ corral_bench_SOURCES = \
 corral_bench_CFLAGS = $(AM_CFLAGS) $(EVENT_CFLAGS)
 corral_bench_LDADD = $(proto_libs) $(EVENT_LIBS)
 dist_man_MANS += man/corral-bench.1
+
+bin_PROGRAMS += corral-dump
+corral_dump_SOURCES = tools/corral_dump.c
+corral_dump_LDADD = $(store_libs)
+dist_man_MANS += man/corral-dump.1
