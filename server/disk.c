@@ -18,8 +18,10 @@
 
 /* A slow op runs at the latest so long after it was asked, log ops or not. */
 #define SLOW_WAIT_MS 50
-/* store_idle() and a look at the free space, this often at most. */
+/* store_idle() comes after so long without work; under load the free space is
+ * looked at this often: less than the reserve can be written in between. */
 #define IDLE_MS 100
+#define SPACE_MS 10
 
 struct item {
     struct store_op op;
@@ -440,7 +442,7 @@ static void *run(void *arg)
         if (!busy && stopping) {
             return NULL;
         }
-        if (idle || clock_monotonic_ms() - disk->idle_ms >= IDLE_MS) {
+        if (idle || clock_monotonic_ms() - disk->idle_ms >= SPACE_MS) {
             look_at_space(disk, idle);
         }
     }

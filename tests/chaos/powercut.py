@@ -333,9 +333,9 @@ def sync_fails():
 
 def disk_full():
     """Writes that add are refused, the rest goes on; space heals it."""
-    reserve = 4 << 20
+    reserve = 32 << 20
     with World(reserve=reserve, sync_delay_us=0) as world:
-        world.disk.free_bytes(64 << 20)
+        world.disk.free_bytes(160 << 20)
         world.server.start()
         conn = zkwire.Conn(world.server.address)
         conn.handshake(timeout=40000)
