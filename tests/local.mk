@@ -36,8 +36,10 @@ EXTRA_DIST += \
 	tests/interop/corral_server.py \
 	tests/interop/differential.py \
 	tests/interop/test_clients.py \
+	tests/interop/test_config.py \
 	tests/interop/test_hostile.py \
 	tests/interop/test_slices.py \
+	tests/interop/test_words.py \
 	tests/interop/zkwire.py \
 	tests/lint/tidy.sh \
 	tests/support/shim.c

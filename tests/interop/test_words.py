@@ -1,0 +1,329 @@
+"""Every four-letter word, line by line: what corrald prints has the form of
+what ZooKeeper prints, with the right numbers in it. Where Apache ZooKeeper is
+installed the same words are asked of it too, and must fit the same forms.
+
+Run with CORRALD=path /usr/bin/python3 tests/interop/test_words.py [name...]"""
+
+import re
+import socket
+import struct
+import sys
+import threading
+
+from kazoo.client import KazooClient
+
+import apache_server
+from corral_server import CorralServer, RawClient, wait_for
+
+WORDS = ('ruok isro srvr stat cons crst srst conf envi dump wchs wchc wchp dirs '
+         'mntr hash gtmk stmk').split()
+ADDRESS = r'/127\.0\.0\.1:\d+'
+VERSION = r'\d+\.\d+\.\d+-\S+, built on \d{4}-\d\d-\d\d.*'
+DATE = r'[A-Z][a-z]{2} [A-Z][a-z]{2} \d\d \d\d:\d\d:\d\d \S+ \d{4}'
+HEX = r'0x[0-9a-f]+'
+
+NUMBERS = [r'Latency min/avg/max: \d+/\d+\.\d+(E-\d+)?/\d+', r'Received: \d+',
+           r'Sent: \d+', r'Connections: 3', r'Outstanding: \d+',
+           r'Zxid: ' + HEX, r'Mode: standalone', r'Node count: 9']
+CLIENT = r' %s\[[01]\]\(queued=\d+,recved=\d+,sent=\d+' % ADDRESS
+SESSION = (r',sid=%s,lop=[A-Z0-9]+,est=\d+,to=\d+(,lcxid=%s)?,lzxid=%s,'
+           r'lresp=\d+,llat=\d+,minlat=\d+,avglat=\d+,maxlat=\d+' %
+           (HEX, HEX, HEX))
+
+# A form is a list of lines; one that is a list itself may come any number of
+# times, its parts in any order.
+FORMS = {
+    'srvr': ['Zookeeper version: ' + VERSION] + NUMBERS,
+    'stat': ['Zookeeper version: ' + VERSION, 'Clients:', [CLIENT + r'\)'],
+             ''] + NUMBERS,
+    'cons': [[CLIENT + r'\)', CLIENT + SESSION + r'\)'], ''],
+    'conf': [r'clientPort=\d+', 'secureClientPort=-1', r'dataDir=/.+',
+             r'dataDirSize=\d+', r'dataLogDir=/.+', r'dataLogSize=\d+',
+             'tickTime=2000', 'maxClientCnxns=0', 'minSessionTimeout=4000',
+             'maxSessionTimeout=40000', 'clientPortListenBacklog=-1',
+             'serverId=0'],
+    'envi': ['Environment:', 'zookeeper.version=' + VERSION, 'host.name=.*',
+             'java.version=.*', 'java.vendor=.*', 'java.home=.*',
+             'java.class.path=.*', 'java.library.path=.*',
+             'java.io.tmpdir=.*', 'java.compiler=.*', 'os.name=Linux',
+             'os.arch=.+', 'os.version=.+', 'user.name=.*', 'user.home=.*',
+             'user.dir=/.*', r'(jvm|os)\.memory\.free=\d+MB',
+             r'(jvm|os)\.memory\.max=\d+MB', r'(jvm|os)\.memory\.total=\d+MB'],
+    'dump': ['SessionTracker dump:', r'Session Sets \(\d\)/\(2\):',
+             [r'\d expire at %s:' % DATE, '\t' + HEX],
+             'ephemeral nodes dump:', r'Sessions with Ephemerals \(2\):',
+             [HEX + ':', '\t/[bcd]'],
+             'Connections dump:', r'Connections Sets \(\d\)/\(3\):',
+             [r'\d expire at %s:' % DATE,
+              '\tip: %s sessionId: %s' % (ADDRESS, HEX)]],
+    'wchs': ['2 connections watching 2 paths', 'Total watches:3'],
+    'wchc': [[HEX, '\t/[ab]'], ''],
+    'wchp': [['/[ab]', '\t' + HEX], ''],
+    'dirs': [r'datadir_size: \d+', r'logdir_size: \d+'],
+    'mntr': ['zk_version\t' + VERSION, 'zk_server_state\tstandalone',
+             [r'zk_[a-z0-9_]+\t-?\d+(\.\d+(E-\d+)?)?']],
+    'hash': [[r'[0-9a-f]+: -?\d+']],
+    'crst': ['Connection stats reset.'],
+    'srst': ['Server stats reset.'],
+}
+# Without a newline at the end.
+EXACT = {'ruok': 'imok', 'isro': 'rw', 'gtmk': '306'}
+
+
+def ask(address, data):
+    with socket.create_connection(address, 20) as s:
+        s.sendall(data)
+        parts = []
+        while True:
+            part = s.recv(65536)
+            if not part:
+                return b''.join(parts).decode()
+            parts.append(part)
+
+
+def check_form(word, text):
+    if word in EXACT:
+        assert text == EXACT[word], (word, text)
+        return
+    assert text.endswith('\n'), (word, text[-80:])
+    lines = text[:-1].split('\n')
+    place = 0
+    for form in FORMS[word]:
+        if isinstance(form, list):
+            while place < len(lines) and any(re.fullmatch(f, lines[place])
+                                             for f in form):
+                place += 1
+            continue
+        assert place < len(lines), '%s: missing: %s' % (word, form)
+        assert re.fullmatch(form, lines[place]), \
+            '%s: %r is not %s' % (word, lines[place], form)
+        place += 1
+    assert place == len(lines), '%s: too much: %r' % (word, lines[place])
+
+
+class Scene:
+    """Two sessions, three ephemerals, three data watches, 300 writes."""
+
+    def __init__(self, hosts):
+        self.clients = [KazooClient(hosts=hosts, timeout=20),
+                        KazooClient(hosts=hosts, timeout=10)]
+        one, two = self.clients
+        one.start(timeout=20)
+        two.start(timeout=20)
+        one.create('/a', b'x')
+        one.create('/b', b'y', ephemeral=True)
+        one.create('/c', b'y', ephemeral=True)
+        two.create('/d', b'y', ephemeral=True)
+        for i in range(300):
+            one.set('/a', b'%d' % i)
+        for client, path in ((one, '/a'), (one, '/b'), (two, '/a')):
+            client.get(path, watch=lambda event: None)
+        two.get_children('/', watch=lambda event: None)
+        self.ids = [client.client_id[0] for client in self.clients]
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        for client in self.clients:
+            client.stop()
+            client.close()
+
+
+def all_words(address, ids):
+    got = {}
+    for word in WORDS:
+        if word in ('crst', 'srst', 'stmk'):
+            continue
+        got[word] = ask(address, word.encode())
+        check_form(word, got[word])
+    got['stmk'] = ask(address, b'stmk' + struct.pack('>q', 514))
+    assert got['stmk'] == '514', got['stmk']
+    assert ask(address, b'gtmk') == '514'
+    one, two = ('0x%x' % i for i in ids)
+    both = {one: ['/a', '/b'], two: ['/a']}
+    assert groups(got['wchc']) == both, got['wchc']
+    assert groups(got['wchp']) == {'/a': sorted([one, two]), '/b': [one]}
+    ephemerals = got['dump'].split('Ephemerals (2):\n')[1].split('Conn')[0]
+    assert groups(ephemerals) == {one + ':': ['/b', '/c'],
+                                  two + ':': ['/d']}, ephemerals
+    metrics = dict(line.split('\t') for line in got['mntr'].splitlines())
+    for name, value in (('znode_count', '9'), ('ephemerals_count', '3'),
+                        ('global_sessions', '2'), ('watch_count', '4'),
+                        ('num_alive_connections', '3')):
+        assert metrics['zk_' + name] == value, (name, metrics)
+    for word in ('crst', 'srst'):
+        check_form(word, ask(address, word.encode()))
+    cons = ask(address, b'cons')
+    assert cons.count(',lop=NA,') == 2, cons
+    assert cons.count('lzxid=0xffffffffffffffff,lresp=0,llat=0') == 2, cons
+    assert 'Latency min/avg/max: 0/0.0/0\n' in ask(address, b'srvr')
+    return metrics
+
+
+def groups(text):
+    found, key = {}, None
+    for line in text.splitlines():
+        if line.startswith('\t'):
+            found[key].append(line[1:])
+            found[key].sort()
+        elif line:
+            key = line
+            assert key not in found, 'a group in two parts: %s' % key
+            found[key] = []
+    return found
+
+
+CONFIG = '4lw.commands.whitelist=*\ntickTime=2000\nmaxClientCnxns=0\n'
+
+
+def test_forms():
+    with CorralServer(CONFIG) as server, Scene(server.hosts) as scene:
+        metrics = all_words(server.address, scene.ids)
+        assert metrics['zk_op_count_set_data'] == '300', metrics
+        assert int(metrics['zk_cnt_fsynctime']) > 0
+        assert int(metrics['zk_disk_free_bytes']) > 0
+        assert scene.clients[0].server_version()[:2] == (3, 10)
+        assert scene.clients[0].command(b'ruok') == 'imok'
+
+
+def test_forms_are_apaches():
+    if not apache_server.available():
+        print('skipped: Apache ZooKeeper is not installed')
+        return
+    with apache_server.ApacheServer() as server:
+        hosts = '127.0.0.1:%d' % server.port
+        with Scene(hosts) as scene:
+            all_words(server.address, scene.ids)
+
+
+def test_hash_after_128_transactions():
+    with CorralServer(CONFIG) as server, Scene(server.hosts):
+        lines = ask(server.address, b'hash').splitlines()
+        zxids = [int(line.split(':')[0], 16) & 0xffffffff for line in lines]
+        assert zxids == [128, 256], lines
+
+
+def test_whitelist():
+    for given, allowed in (('', {'srvr'}),
+                           ('4lw.commands.whitelist=\n', set()),
+                           ('4lw.commands.whitelist=ruok, mntr\n',
+                            {'ruok', 'mntr'}),
+                           ('4lw.commands.whitelist=*\n', set(WORDS))):
+        with CorralServer(given) as server:
+            for word in WORDS:
+                text = ask(server.address, word.encode() + bytes(8))
+                refused = text == ('%s is not executed because it is not in '
+                                   'the whitelist.\n' % word)
+                assert refused == (word not in allowed), (given, word, text)
+    with CorralServer(None) as server:  # bare: all but the costly ones
+        for word in WORDS:
+            text = ask(server.address, word.encode() + bytes(8))
+            assert ('whitelist' in text) == word.startswith('wch'), word
+
+
+def test_bytes_one_by_one():
+    with CorralServer(CONFIG) as server:
+        with socket.create_connection(server.address, 20) as s:
+            s.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            for byte in b'stmk' + struct.pack('>q', -1):
+                s.send(bytes([byte]))
+            assert s.recv(100) == b'-1'
+        # Too little of it: closed when the handshake's time is over, or by us.
+        with socket.create_connection(server.address, 20) as s:
+            s.send(b'stmk\0\0')
+            s.shutdown(socket.SHUT_WR)
+            assert s.recv(100) == b''
+        assert ask(server.address, b'gtmk') == '-1'
+        assert ask(server.address, b'ruok' + b'x' * 100) == 'imok'
+        assert ask(server.address, b'\xff\xf4\xff\xfd') == ''
+
+
+def test_no_secret_in_any_word():
+    secret = 'super:D/InIHSb7yEEbrWz8b9l71RjZJU='
+    config = CONFIG + 'DigestAuthenticationProvider.superDigest=%s\n' \
+        'ensembleAuthName=quietname\nlogLevel=debug\n' % secret
+    with CorralServer(config) as server, RawClient(server.address) as raw:
+        password = raw.connect(10000)[2]
+        client = KazooClient(hosts=server.hosts,
+                             auth_data=[('digest', 'user:quietpassword')])
+        client.start(timeout=20)
+        client.create('/x', b'')
+        said = ''.join(ask(server.address, word.encode() + bytes(8))
+                       for word in WORDS)
+        client.stop()
+        client.close()
+        said += server.log_text()
+        for hidden in ('D/InIHSb7yEE', 'quietname', 'quietpassword',
+                       password.hex(), repr(password)[2:-1]):
+            assert hidden not in said, hidden
+
+
+def test_dumps_leave_the_others_their_turn():
+    """Dumps in a loop over many watches: requests go on between them."""
+    with CorralServer(CONFIG) as server:
+        writer = KazooClient(hosts=server.hosts, timeout=20)
+        writer.start(timeout=20)
+        with RawClient(server.address) as watcher:
+            watcher.connect(30000)
+            paths = [b'/n%06d' % i for i in range(60000)]
+            body = struct.pack('>iiq', -8, 101, 1 << 62)
+            for part in ([], paths, []):
+                body += struct.pack('>i', len(part))
+                body += b''.join(struct.pack('>i', len(p)) + p for p in part)
+            watcher.send(body)
+            assert watcher.reply()[2] == 0
+            stop = threading.Event()
+            dumps = []
+
+            def dump():
+                while not stop.is_set():
+                    text = ask(server.address, b'wchp')
+                    dumps.append(text.count('\t'))
+
+            threads = [threading.Thread(target=dump) for _ in range(4)]
+            for thread in threads:
+                thread.start()
+            try:
+                for i in range(50):
+                    writer.create('/w%d' % i, b'')
+                wait_for(lambda: len(dumps) >= 8, 'eight dumps', 60)
+            finally:
+                stop.set()
+                for thread in threads:
+                    thread.join()
+            assert set(dumps) == {60000}, set(dumps)
+        writer.stop()
+        writer.close()
+        assert server.slow_steps() == []
+
+
+def test_a_dump_given_up_lets_go():
+    with CorralServer(CONFIG) as server, Scene(server.hosts) as scene:
+        for _ in range(20):
+            with socket.create_connection(server.address, 20) as s:
+                s.send(b'dump')
+        scene.clients[0].set('/a', b'still')
+        check_form('dump', re.sub(r'/\(\d+\)', '/(3)', ask(
+            server.address, b'dump')).replace('/(3)', '/(2)', 1))
+
+
+def main():
+    tests = {name: run for name, run in globals().items()
+             if name.startswith('test_')}
+    failed = 0
+    for name in sys.argv[1:] or tests:
+        try:
+            tests[name]()
+            print('ok      %s' % name, flush=True)
+        except Exception as e:  # the next test still says something
+            failed += 1
+            print('FAILED  %s: %s: %s' % (name, type(e).__name__, e),
+                  flush=True)
+            import traceback
+            traceback.print_exc()
+    return 1 if failed else 0
+
+
+if __name__ == '__main__':
+    sys.exit(main())
