@@ -11,11 +11,13 @@ tests_unit_server_net_LDADD = server/libserver.a proto/libproto.a \
 	$(base_libs) $(EVENT_LIBS) $(unit_libs)
 endif
 
-# What needs no sockets: the zoo.cfg.
+# The zoo.cfg, and the words over a server that the test plays.
 if UNIT_TESTS
 check_PROGRAMS += tests/unit-server
 TESTS += tests/unit-server
-tests_unit_server_SOURCES = tests/unit/server/test_config.c
+tests_unit_server_SOURCES = \
+	tests/unit/server/test_admin.c \
+	tests/unit/server/test_config.c
 tests_unit_server_CFLAGS = $(test_cflags)
 tests_unit_server_LDADD = server/libserver.a proto/libproto.a $(base_libs) \
 	$(unit_libs)

@@ -1,0 +1,401 @@
+/* Four-letter words over a server of the test's own: what loop.c, net_*.c,
+ * disk.c, store/ and replica/ would say is written down here. */
+#include <criterion/criterion.h>
+#include <stdio.h>
+
+#include "base/mem.h"
+#include "replica/inspect.h"
+#include "server/admin.h"
+#include "server/config.h"
+#include "server/disk.h"
+#include "server/net.h"
+
+#define CONNS 20000
+
+static struct {
+    struct config config;
+    struct admin_state admin;
+    struct inspect_server server;
+    int64_t now_ms;
+    int holds, holds_most, resets[2];
+    uint64_t conns, sessions;
+    size_t watches;
+} fake;
+
+/* ---- what admin.c asks ---- */
+
+struct replica *loop_replica(struct loop *loop)
+{
+    return (struct replica *)(void *)loop; /* never looked into */
+}
+const struct config *loop_config(const struct loop *loop)
+{
+    (void)loop;
+    return &fake.config;
+}
+struct net_client *loop_clients(struct loop *loop)
+{
+    return (struct net_client *)(void *)loop;
+}
+struct disk *loop_disk(struct loop *loop)
+{
+    return (struct disk *)(void *)loop;
+}
+struct admin_state *loop_admin(struct loop *loop)
+{
+    (void)loop;
+    return &fake.admin;
+}
+int64_t loop_now_ms(const struct loop *loop)
+{
+    (void)loop;
+    return fake.now_ms;
+}
+uint64_t loop_slow_steps(const struct loop *loop)
+{
+    (void)loop;
+    return 0;
+}
+void loop_input(struct loop *loop, struct replica_input *input)
+{
+    (void)loop;
+    cr_assert_eq(input->type, REPLICA_RESET_STATS);
+    fake.resets[input->conn_id]++;
+}
+uint16_t net_client_port(const struct net_client *net)
+{
+    (void)net;
+    return 2181;
+}
+size_t net_client_count(const struct net_client *net)
+{
+    (void)net;
+    return fake.conns;
+}
+void net_client_address(const struct net_client *net, uint64_t conn_id,
+                        char *text, size_t size)
+{
+    (void)net;
+    (void)snprintf(text, size, "/10.0.0.1:%u", (unsigned)conn_id);
+}
+size_t disk_queued(struct disk *disk)
+{
+    (void)disk;
+    return 0;
+}
+struct store *disk_store(struct disk *disk)
+{
+    return (struct store *)(void *)disk;
+}
+void disk_space(struct disk *disk, struct store_space *space)
+{
+    (void)disk;
+    *space = (struct store_space){.free_bytes = 5};
+}
+void store_stats(const struct store *store, struct store_stats *stats)
+{
+    (void)store;
+    *stats = (struct store_stats){.data_bytes = 11, .log_bytes = 22};
+}
+void inspect_server(const struct replica *replica, struct inspect_server *view)
+{
+    (void)replica;
+    *view = fake.server;
+}
+bool inspect_conn_next(const struct replica *replica, uint64_t *cursor,
+                       struct inspect_conn *conn)
+{
+    (void)replica;
+    if (*cursor == fake.conns) {
+        return false;
+    }
+    ++*cursor;
+    *conn = (struct inspect_conn){.conn_id = *cursor, .last_op = "NA"};
+    if (*cursor % 2 == 0) {
+        conn->session_id = *cursor;
+    }
+    return true;
+}
+bool inspect_session_next(const struct replica *replica, uint64_t *cursor,
+                          struct inspect_session *session)
+{
+    (void)replica;
+    if (*cursor == fake.sessions) {
+        return false;
+    }
+    ++*cursor;
+    /* Out of order, in seven buckets. */
+    *session = (struct inspect_session){
+        .id = *cursor, .deadline_ms = 1000 * (int64_t)(*cursor * 5 % 7 + 1)};
+    return true;
+}
+bool inspect_ephemeral_session_next(const struct replica *replica, uint64_t *id)
+{
+    (void)replica;
+    return ++*id <= fake.sessions;
+}
+bool inspect_ephemeral_next(const struct replica *replica, uint64_t session_id,
+                            const void **cursor, struct arena *arena,
+                            struct slice *path)
+{
+    (void)replica;
+    (void)session_id;
+    if (*cursor != NULL) {
+        *cursor = NULL;
+        return false;
+    }
+    *cursor = &fake;
+    *path = arena_copy(arena, SLICE_LITERAL("/e"));
+    return true;
+}
+/* Three paths of as many watches each. */
+bool inspect_watch_next(const struct replica *replica, bool by_path,
+                        const void **cursor, struct inspect_watch *watch)
+{
+    static const char names[] = "/x/y/z";
+    size_t place = (size_t)(uintptr_t)*cursor;
+
+    (void)replica;
+    if (place == fake.watches) {
+        return false;
+    }
+    watch->path = slice_make(
+        names + (by_path ? place * 3 / fake.watches : place % 3) * 2, 2);
+    watch->session_id = by_path ? place : place / 3;
+    watch->conn_id = watch->session_id + 1;
+    *cursor = (const void *)(uintptr_t)(place + 1);
+    return true;
+}
+size_t inspect_digests(const struct replica *replica,
+                       const struct inspect_digest **digests)
+{
+    (void)replica;
+    *digests = NULL;
+    return 0;
+}
+void inspect_hold(struct replica *replica)
+{
+    (void)replica;
+    fake.holds++;
+    fake.holds_most =
+        fake.holds > fake.holds_most ? fake.holds : fake.holds_most;
+}
+void inspect_release(struct replica *replica)
+{
+    (void)replica;
+    fake.holds--;
+}
+
+/* ---- the tests ---- */
+
+static struct loop *loop(void)
+{
+    return (struct loop *)(void *)&fake;
+}
+
+static void set_up(void)
+{
+    memset(&fake, 0, sizeof(fake));
+    fake.server.serving = true;
+    fake.server.standalone = true;
+    fake.config.tick_ms = 1000;
+    fake.config.data_dir = "/d";
+    fake.config.log_dir = "/l";
+    fake.now_ms = 1;
+}
+
+/* The whole answer as text; gives. */
+static char *ask(const char *word, struct slice rest, int *slices)
+{
+    struct buf out = {0};
+    struct admin_job *job = admin_begin(loop(), word, rest);
+
+    *slices = 1;
+    while (!admin_step(job, &out)) {
+        fake.now_ms++;
+        ++*slices;
+    }
+    admin_end(job);
+    cr_expect_eq(fake.holds, 0);
+    buf_append(&out, slice_make("", 1));
+    return (char *)out.data;
+}
+
+static void expect(const char *word, const char *text)
+{
+    int slices;
+    char *got = ask(word, SLICE_LITERAL(""), &slices);
+
+    cr_expect_str_eq(got, text, "%s", word);
+    mem_free(got);
+}
+
+TestSuite(server_admin, .init = set_up);
+
+Test(server_admin, nothing_but_ruok_while_not_serving)
+{
+    static const char *const others[] = {"srvr", "stat", "cons", "crst", "srst",
+                                         "conf", "dump", "wchs", "wchc", "wchp",
+                                         "dirs", "mntr", "hash"};
+
+    fake.server.serving = false;
+    expect("ruok", "imok");
+    expect("isro", "null");
+    expect("gtmk", "306");
+    for (size_t i = 0; i < sizeof(others) / sizeof(others[0]); i++) {
+        expect(others[i],
+               "This ZooKeeper instance is not currently serving requests\n");
+    }
+    cr_expect_eq(fake.holds_most, 0);
+    cr_expect_eq(fake.resets[0] + fake.resets[1], 0);
+}
+
+Test(server_admin, modes_have_zookeepers_names)
+{
+    static const struct {
+        enum zab_role role;
+        const char *line;
+    } modes[] = {{ZAB_LEADING, "Mode: leader\n"},
+                 {ZAB_FOLLOWING, "Mode: follower\n"},
+                 {ZAB_OBSERVING, "Mode: observer\n"}};
+    int slices;
+
+    fake.server.standalone = false;
+    for (size_t i = 0; i < sizeof(modes) / sizeof(modes[0]); i++) {
+        char *text;
+
+        fake.server.role = modes[i].role;
+        text = ask("srvr", SLICE_LITERAL(""), &slices);
+        cr_expect(strstr(text, modes[i].line) != NULL, "%s", text);
+        mem_free(text);
+    }
+}
+
+Test(server_admin, averages_look_like_javas)
+{
+    static const struct {
+        double value;
+        const char *text;
+    } cases[] = {{0, "0/0.0/0\n"},
+                 {0.25, "0/0.25/0\n"},
+                 {12.34567, "0/12.3457/0\n"},
+                 {100, "0/100.0/0\n"}};
+    int slices;
+
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        char *text;
+
+        fake.server.latency_ms_avg = cases[i].value;
+        text = ask("srvr", SLICE_LITERAL(""), &slices);
+        cr_expect(strstr(text, cases[i].text) != NULL, "%s", text);
+        mem_free(text);
+    }
+}
+
+Test(server_admin, long_lists_go_in_slices_and_lose_nothing)
+{
+    int slices;
+    char *text;
+    size_t lines = 0;
+
+    fake.conns = CONNS;
+    text = ask("cons", SLICE_LITERAL(""), &slices);
+    for (const char *c = text; *c != '\0'; c++) {
+        lines += *c == '\n' ? 1 : 0;
+    }
+    cr_expect_eq(lines, CONNS + 1);
+    cr_expect_gt(slices, 1);
+    cr_expect_eq(fake.holds_most, 0); /* nobody waits for it */
+    mem_free(text);
+}
+
+Test(server_admin, dump_groups_sessions_by_when_they_expire)
+{
+    int slices;
+    char *text, *row;
+
+    fake.sessions = 14;
+    text = ask("dump", SLICE_LITERAL(""), &slices);
+    cr_expect(strstr(text, "SessionTracker dump:\nSession Sets (7)/(14):\n2 "
+                           "expire at ") == text,
+              "%s", text);
+    row = strstr(text, "\t0x7\n\t0xe\n2 expire at "); /* 35 % 7 is 0: first */
+    cr_expect_not_null(row, "%s", text);
+    cr_expect(row < strstr(text, "\t0x3\n\t0xa\n"), "%s", text); /* then 1 */
+    cr_expect_not_null(strstr(text, "Sessions with Ephemerals (14):\n0x1:\n\t/e"
+                                    "\n0x2:\n"),
+                       "%s", text);
+    cr_expect_not_null(strstr(text, "Connections Sets (0)/(0):\n"));
+    mem_free(text);
+}
+
+Test(server_admin, watches_come_in_groups_over_slices)
+{
+    int slices;
+    char *text;
+
+    fake.watches = 6;
+    expect("wchp", "/x\n\t0x0\n\t0x1\n/y\n\t0x2\n\t0x3\n/z\n\t0x4\n\t0x5\n\n");
+    expect("wchc", "0x0\n\t/x\n\t/y\n\t/z\n0x1\n\t/x\n\t/y\n\t/z\n\n");
+    fake.watches = 300000;
+    text = ask("wchp", SLICE_LITERAL(""), &slices);
+    cr_expect_gt(slices, 1);
+    cr_expect_not_null(strstr(text, "\n/y\n"));
+    cr_expect_null(strstr(strstr(text, "\n/y\n") + 1, "\n/y\n"));
+    mem_free(text);
+}
+
+Test(server_admin, one_dump_at_a_time_with_a_break_as_long)
+{
+    struct buf out = {0};
+    struct admin_job *job;
+    int64_t began_ms = fake.now_ms;
+
+    fake.watches = 3000000;
+    cr_expect(admin_is_dump("wchp") && admin_is_dump("wchc"));
+    cr_expect(admin_is_dump("dump") && !admin_is_dump("wchs"));
+    cr_expect(admin_may_dump(loop()));
+    job = admin_begin(loop(), "wchp", SLICE_LITERAL(""));
+    cr_expect_not(admin_step(job, &out));
+    cr_expect_eq(fake.holds, 1);
+    cr_expect_not(admin_may_dump(loop()));
+    fake.now_ms += 500;
+    admin_end(job); /* the peer went away */
+    cr_expect_eq(fake.holds, 0);
+    cr_expect_not(admin_may_dump(loop()));
+    fake.now_ms = began_ms + 999;
+    cr_expect_not(admin_may_dump(loop()));
+    fake.now_ms = began_ms + 1000;
+    cr_expect(admin_may_dump(loop()));
+    buf_finish(&out);
+}
+
+Test(server_admin, small_dump_costs_no_break)
+{
+    fake.watches = 3;
+    expect("wchp", "/x\n\t0x0\n/y\n\t0x1\n/z\n\t0x2\n\n");
+    cr_expect_eq(fake.holds_most, 1);
+    cr_expect(admin_may_dump(loop()));
+}
+
+Test(server_admin, resets_say_what_they_did)
+{
+    expect("crst", "Connection stats reset.\n");
+    cr_expect(fake.resets[0] == 0 && fake.resets[1] == 1);
+    expect("srst", "Server stats reset.\n");
+    cr_expect(fake.resets[0] == 1 && fake.resets[1] == 1);
+}
+
+Test(server_admin, mask_is_eight_bytes_behind_the_word)
+{
+    int slices;
+    char *text;
+
+    cr_expect(admin_wants_bytes("stmk", SLICE_LITERAL("1234567")));
+    cr_expect_not(admin_wants_bytes("stmk", SLICE_LITERAL("12345678")));
+    cr_expect_not(admin_wants_bytes("ruok", SLICE_LITERAL("")));
+    text = ask("stmk", SLICE_LITERAL("\0\0\0\0\0\0\2\2"), &slices);
+    cr_expect_str_eq(text, "514");
+    mem_free(text);
+    expect("gtmk", "514");
+}
