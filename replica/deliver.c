@@ -93,7 +93,8 @@ static bool tell_events(struct replica *r)
 {
     struct delivery *d = &r->delivery;
 
-    if (watch_count(r->watches) == 0) {
+    /* One-shot watches are gone when they have fired, but not yet told. */
+    if (!d->fired && watch_count(r->watches) == 0) {
         return true;
     }
     while (d->event_at < d->result.events_count) {
@@ -170,6 +171,7 @@ static void finish(struct replica *r)
     }
     /* From here on others may be served: the txn is whole. */
     d->active = false;
+    r->inboxes_wake |= !list_empty(&r->inboxes);
     if (d->txn.op == ZK_OP_CLOSE_SESSION) {
         close_session(r, &d->txn);
     } else {

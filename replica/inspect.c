@@ -46,7 +46,7 @@ void inspect_reset(struct replica *r, bool conns)
         *counts = (struct conn_counts){.established_wall_ms = established,
                                        .last_op = "NA",
                                        .last_cxid = -1,
-                                       .last_zxid = -1};
+                                       .last_zxid = UINT64_MAX};
     }
 }
 

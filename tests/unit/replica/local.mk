@@ -7,10 +7,12 @@ tests_unit_replica_SOURCES = \
 	tests/unit/replica/rig.c tests/unit/replica/rig.h \
 	tests/unit/replica/test_expire.c \
 	tests/unit/replica/test_handshake.c \
+	tests/unit/replica/test_inspect.c \
 	tests/unit/replica/test_limits.c \
 	tests/unit/replica/test_ops.c \
 	tests/unit/replica/test_order.c \
 	tests/unit/replica/test_restart.c \
+	tests/unit/replica/test_slices.c \
 	tests/unit/replica/test_watches.c
 tests_unit_replica_CFLAGS = $(test_cflags)
 tests_unit_replica_LDADD = $(replica_libs) $(unit_libs)
