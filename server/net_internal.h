@@ -126,8 +126,9 @@ struct net_client {
     struct list dumps; /* words that wait until one may begin */
     size_t jobs_count; /* of the words: begun */
     size_t unsent;     /* of all connections */
-    uint64_t *dirty;
-    size_t dirty_count, dirty_capacity;
+    uint64_t *dirty;   /* ids to be written, from first on */
+    size_t dirty_first, dirty_count, dirty_capacity;
+    size_t dirty_kept; /* before it their items were copied */
     struct net_item *items;
     size_t items_count, items_capacity;
     struct net_report *reports;

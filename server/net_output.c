@@ -141,6 +141,13 @@ void net_output_dirty(struct net_client *net, struct net_conn *conn)
         return;
     }
     conn->dirty = true;
+    if (net->dirty_first > net->dirty_count / 2) { /* keeps the array small */
+        net->dirty_count -= net->dirty_first;
+        net->dirty_kept -= net->dirty_first;
+        memmove(net->dirty, net->dirty + net->dirty_first,
+                net->dirty_count * sizeof(*net->dirty));
+        net->dirty_first = 0;
+    }
     net->dirty = mem_grow(net->dirty, &net->dirty_capacity,
                           net->dirty_count + 1, sizeof(*net->dirty));
     net->dirty[net->dirty_count++] = conn->id;
@@ -155,6 +162,12 @@ void net_client_send(struct net_client *net, uint64_t conn_id,
     if (conn == NULL || conn->closing) {
         return;
     }
+    conn->queued += frame.len;
+    if (conn->unsent > 0 || (conn->dirty && conn->first_item == 0)) {
+        net_output_append(net, conn, frame); /* behind what waits */
+        net_output_dirty(net, conn);
+        return;
+    }
     CHECK(net->items_count < UINT32_MAX);
     net->items = mem_grow(net->items, &net->items_capacity,
                           net->items_count + 1, sizeof(*net->items));
@@ -166,7 +179,6 @@ void net_client_send(struct net_client *net, uint64_t conn_id,
         net->items[conn->last_item - 1].next = item;
     }
     conn->last_item = item;
-    conn->queued += frame.len;
     net_output_dirty(net, conn);
 }
 
@@ -286,21 +298,23 @@ static void flush_one(struct net_client *net, struct net_conn *conn)
     after_write(net, conn);
 }
 
-void net_client_flush(struct net_client *net)
+/* Writes dirty connections from the first on; returns behind which one it
+ * stopped because it was enough for one wake-up. */
+static size_t flush_some(struct net_client *net)
 {
     int64_t until_us = 0;
-    size_t now = 0;
-    size_t late;
+    size_t i = net->dirty_first;
+    size_t end = i + NET_WRITES_MAX;
 
-    net->flushing = true;
-    while (now < net->dirty_count && now < NET_WRITES_MAX) {
-        struct net_conn *conn = net_find(net, net->dirty[now]);
+    end = end < net->dirty_count ? end : net->dirty_count;
+    while (i < end) {
+        struct net_conn *conn = net_find(net, net->dirty[i]);
 
         if (conn != NULL) {
             conn->dirty = false;
             flush_one(net, conn);
         }
-        if (++now % LOOK_AT_CLOCK_EVERY == 0) {
+        if (++i % LOOK_AT_CLOCK_EVERY == 0) {
             int64_t now_us = clock_monotonic_us();
 
             if (until_us == 0) {
@@ -310,17 +324,29 @@ void net_client_flush(struct net_client *net)
             }
         }
     }
-    /* The rest goes first in the next wake-up. */
-    late = net->dirty_count - now;
-    for (size_t i = 0; i < late; i++) {
-        struct net_conn *conn = net_find(net, net->dirty[now + i]);
+    return i;
+}
 
-        net->dirty[i] = net->dirty[now + i];
+void net_client_flush(struct net_client *net)
+{
+    net->flushing = true;
+    net->dirty_first = flush_some(net);
+    if (net->dirty_kept < net->dirty_first) {
+        net->dirty_kept = net->dirty_first;
+    }
+    /* The rest goes first in the next wake-up. */
+    for (; net->dirty_kept < net->dirty_count; net->dirty_kept++) {
+        struct net_conn *conn = net_find(net, net->dirty[net->dirty_kept]);
+
         if (conn != NULL) {
             keep_items(net, conn, 0);
         }
     }
-    net->dirty_count = late;
+    if (net->dirty_first == net->dirty_count) {
+        net->dirty_first = 0;
+        net->dirty_kept = 0;
+        net->dirty_count = 0;
+    }
     net->items_count = 0;
     net->flushing = false;
 }
