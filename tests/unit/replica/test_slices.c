@@ -274,9 +274,9 @@ Test(replica_slices, one_change_tells_many_connections)
     cr_assert_eq(client->answers, 1);
     cr_assert_eq(other->events, 1);
     cr_assert_lt(rig.effects_max, 5000);
-    rig_expect(other, "1 exists z10003 -101\n"
-                      "event created /x z10004\n"
-                      "2 create z10004 /x\n");
+    rig_expect(other, "1 exists z10002 -101\n"
+                      "event created /x z10003\n"
+                      "2 create z10003 /x\n");
     test_client_finish(&many);
 }
 
