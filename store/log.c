@@ -15,6 +15,9 @@ enum {
     STAGING_MAX = 16 << 20,   /* bytes of one batch */
     STAGING_KEPT = 1 << 20,   /* memory between batches */
     SEGMENT_SMALL = 64 << 10, /* what a nearly full disk still gets */
+    ZEROS = 64 << 10,
+    ZEROS_AHEAD = 4,        /* times ZEROS */
+    ZEROS_FOR_BATCH = 1024, /* bytes: less than that shares its block */
     /* Kept free at a segment's end for batches without records. */
     SETTLE_ROOM = 4 * LOG_HEADER_SIZE,
 };
@@ -23,6 +26,7 @@ static int make_room(struct log *log, zxid_t zxid, size_t size);
 static int switch_segment(struct log *log, zxid_t first, uint64_t size);
 static int prepare(struct log *log, uint64_t size);
 static void stage_header(struct log *log);
+static int zero_ahead(struct log *log, struct segment *last);
 static int cut_into(struct log *log, struct segment *segment, zxid_t zxid);
 static void close_last(struct log *log);
 
@@ -136,8 +140,11 @@ int log_commit(struct log *log)
     if (log->staging.len == 0) {
         return 0;
     }
-    err = file_write(log->volume, log->fd, log->path, buf_bytes(&log->staging),
-                     last->end);
+    err = zero_ahead(log, last);
+    if (err == 0) {
+        err = file_write(log->volume, log->fd, log->path,
+                         buf_bytes(&log->staging), last->end);
+    }
     if (err == 0) {
         err = file_sync(log->volume, log->fd, log->path);
     }
@@ -152,6 +159,30 @@ int log_commit(struct log *log)
     }
     buf_clear(&log->staging);
     return 0;
+}
+
+/* A sync of blocks that were allocated and never written commits the file
+ * system's journal, one of blocks that were written does not: half the time and
+ * half the CPU for each batch, paid for by one larger write now and then. */
+static int zero_ahead(struct log *log, struct segment *last)
+{
+    static const uint8_t zeros[ZEROS];
+    uint64_t end = last->end + log->staging.len;
+    int err = 0;
+
+    if (end <= last->zeroed || log->staging.len < ZEROS_FOR_BATCH) {
+        return 0;
+    }
+    last->zeroed = end;
+    for (int i = 0; i < ZEROS_AHEAD && err == 0; i++) {
+        uint64_t left = last->size - last->zeroed;
+        size_t len = left < ZEROS ? (size_t)left : ZEROS;
+
+        err = file_write(log->volume, log->fd, log->path,
+                         slice_make(zeros, len), last->zeroed);
+        last->zeroed += len;
+    }
+    return err;
 }
 
 void log_mark(struct segment *segment, zxid_t before, uint64_t offset)

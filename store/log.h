@@ -21,10 +21,11 @@ struct log_mark {
 };
 
 struct segment {
-    zxid_t first;  /* in its name: above before, not above its first record */
-    zxid_t before; /* last record before it */
-    uint64_t size; /* of the file */
-    uint64_t end;  /* behind its last record or header */
+    zxid_t first;    /* in its name: above before, not above its first record */
+    zxid_t before;   /* last record before it */
+    uint64_t size;   /* of the file */
+    uint64_t end;    /* behind its last record or header */
+    uint64_t zeroed; /* zeros were written up to here */
     struct log_mark *marks; /* every 256 kB or so */
     size_t marks_count, marks_capacity;
 };

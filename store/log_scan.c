@@ -297,6 +297,7 @@ static int cut_tail(struct log *log, struct segment *last)
         last->size = log->cut_at; /* no room: the next segment takes over */
         err = 0;
     }
+    last->zeroed = 0;
     log->cut_at = 0;
     return err;
 }
