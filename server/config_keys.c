@@ -124,7 +124,7 @@ static const struct config_key keys[] = {
     IGNORED("snapshot.trust.empty", CONFIG_BOOL),
     IGNORED("serializeLastProcessedZxid.enabled", CONFIG_BOOL),
     IGNORED("closeSessionTxn.enabled", CONFIG_BOOL),
-    WORKS("digest.enabled", CONFIG_BOOL, digest_enabled),
+    IGNORED("digest.enabled", CONFIG_BOOL),
     WORKS("datadir.autocreate", CONFIG_BOOL, data_dir_autocreate),
     REFUSED("db.autocreate", CONFIG_BOOL, "true"),
     RANGE("globalOutstandingLimit", CONFIG_INT, outstanding_max, 1, I32, 1),
@@ -202,7 +202,7 @@ static const struct config_key keys[] = {
     NOT_YET("pathStats.*", CONFIG_TEXT, NULL),
 
     /* Security. */
-    REFUSED("DigestAuthenticationProvider.enabled", CONFIG_BOOL, "true"),
+    WORKS("DigestAuthenticationProvider.enabled", CONFIG_BOOL, digest_enabled),
     SECRET("DigestAuthenticationProvider.superDigest", CONFIG_DIGEST,
            super_digest),
     REFUSED("DigestAuthenticationProvider.digestAlg", CONFIG_TEXT, "SHA1"),

@@ -114,7 +114,8 @@ Test(server_config, working_keys_reach_their_fields)
                 "initLimit=10\nsyncLimit=5\nmaxClientCnxns=-1\nmaxCnxns=7\n"
                 "clientPortListenBacklog=99\npreAllocSize=1024\n"
                 "forceSync=YES\nskipACL=no\nenforceQuota=false\n"
-                "extendedTypesEnabled=false\ndigest.enabled=false\n"
+                "extendedTypesEnabled=false\nDigestAuthenticationProvider."
+                "enabled=false\n"
                 "jute.maxbuffer=0x4fffff\nglobalOutstandingLimit=12\n"
                 "zookeeper.nio.sessionlessCnxnTimeout=77\n"
                 "znode.container.checkIntervalMs=1\n"
@@ -272,7 +273,6 @@ Test(server_config, refused_keys_stop_the_start_only_when_on)
         "quorum.auth.enableSasl=true",
         "quorum.auth.learnerRequireSasl=true",
         "sessionRequireClientSASLAuth=true",
-        "DigestAuthenticationProvider.enabled=false",
         "DigestAuthenticationProvider.digestAlg=SHA-256",
         "group.1=1:2:3",
         "weight.1=2",
