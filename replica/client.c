@@ -135,15 +135,8 @@ void client_drain(struct replica *r, struct conn *conn)
     while (order_head(conn->order, &head) && head.type != ORDER_WAITING) {
         if (head.type == ORDER_REPLY) {
             reply_send_packet(r, conn, blob_bytes(head.bytes));
-        } else if (conn->output >= r->config.output_mark) {
-            return; /* until CLIENT_DRAINED */
-        } else if (r->budget <= 0) {
-            conn_wait_turn(r, conn);
-            return;
         } else if (!run_held(r, conn, head.bytes)) {
-            return; /* until its job is done */
-        } else {
-            conn_answered(r, conn);
+            return;
         }
         order_pop(conn->order);
     }
@@ -240,19 +233,27 @@ static void refuse(struct replica *r, struct conn *conn,
     client_answer(r, conn, &reply, taken_ms);
 }
 
-/* False: it goes on as a job, or waits for another's end. */
+/* False: not yet. */
 static bool run_held(struct replica *r, struct conn *conn, struct blob *held)
 {
     struct slice bytes = blob_bytes(held);
     int64_t taken_ms = (int64_t)bytes_load64(bytes.ptr);
 
+    if (conn->output >= r->config.output_mark) {
+        return false; /* CLIENT_DRAINED goes on */
+    }
     if (r->job.type != JOB_NONE && r->job.conn == conn) {
+        return false; /* its end goes on */
+    }
+    if (r->budget <= 0) {
+        conn_wait_turn(r, conn);
         return false;
     }
     r->budget -= COST_FRAME;
-    if (read_run(r, conn, slice_after(bytes, TIME_SIZE), taken_ms)) {
-        return true;
+    if (!read_run(r, conn, slice_after(bytes, TIME_SIZE), taken_ms)) {
+        read_job_start(r, conn, held);
+        return false;
     }
-    read_job_start(r, conn, held);
-    return false;
+    conn_answered(r, conn);
+    return true;
 }

@@ -18,9 +18,10 @@ void inspect_init(struct replica *r)
 
         CHECK(len < sizeof(r->op_names[i]));
         for (size_t k = 0; k < len; k++) {
-            char c = names[i][k];
+            /* "GET_DATA" becomes "get_data": the letters are ASCII. */
+            uint8_t c = (uint8_t)names[i][k];
 
-            r->op_names[i][k] = c >= 'A' && c <= 'Z' ? (char)(c + 32) : c;
+            r->op_names[i][k] = (char)(c == '_' ? c : c | 0x20);
         }
         r->ops[i].name = r->op_names[i];
     }
@@ -74,133 +75,135 @@ enum op_index inspect_op_index(enum zk_op op)
     }
 }
 
-void inspect_server(const struct replica *r, struct inspect_server *view)
+void inspect_server(const struct replica *replica,
+                    struct inspect_server *server)
 {
-    *view = (struct inspect_server){
-        .role = zab_role(r->zab),
-        .serving = r->serving,
-        .standalone = r->standalone,
-        .disk_low = r->disk_low,
-        .epoch = zab_epoch(r->zab),
-        .zxid = r->zxid_delivered,
-        .checkpoint_zxid = r->checkpoint_zxid,
-        .uptime_ms = r->started ? r->now_ms - r->started_ms : 0,
-        .received = r->received,
-        .sent = r->sent,
-        .connections = map_count(&r->conns),
-        .outstanding = r->outstanding,
-        .latency_ms_min = r->latency_min,
-        .latency_ms_max = r->latency_max,
-        .requests = r->latency_count,
-        .znodes = tree_count(r->tree),
-        .ephemerals = tree_ephemerals_count(r->tree),
-        .data_size = tree_data_size(r->tree),
-        .sessions = session_count(r->sessions),
-        .watches = watch_count(r->watches),
-        .watches_data = watch_count_data(r->watches),
-        .watch_paths = watch_count_paths_data(r->watches),
-        .watch_conns = watch_count_conns_data(r->watches),
-        .tree_digest = tree_digest(r->tree),
-        .session_digest = session_digest(r->sessions),
-        .auth_failed = r->auth_failed,
-        .sessions_expired = r->sessions_expired,
-        .checkpoints = r->checkpoints,
-        .connections_refused = r->connections_refused,
-        .ops = r->ops,
+    *server = (struct inspect_server){
+        .role = zab_role(replica->zab),
+        .serving = replica->serving,
+        .standalone = replica->standalone,
+        .disk_low = replica->disk_low,
+        .epoch = zab_epoch(replica->zab),
+        .zxid = replica->zxid_delivered,
+        .checkpoint_zxid = replica->checkpoint_zxid,
+        .uptime_ms =
+            replica->started ? replica->now_ms - replica->started_ms : 0,
+        .received = replica->received,
+        .sent = replica->sent,
+        .connections = map_count(&replica->conns),
+        .outstanding = replica->outstanding,
+        .latency_ms_min = replica->latency_min,
+        .latency_ms_max = replica->latency_max,
+        .requests = replica->latency_count,
+        .znodes = tree_count(replica->tree),
+        .ephemerals = tree_ephemerals_count(replica->tree),
+        .data_size = tree_data_size(replica->tree),
+        .sessions = session_count(replica->sessions),
+        .watches = watch_count(replica->watches),
+        .watches_data = watch_count_data(replica->watches),
+        .watch_paths = watch_count_paths_data(replica->watches),
+        .watch_conns = watch_count_conns_data(replica->watches),
+        .tree_digest = tree_digest(replica->tree),
+        .session_digest = session_digest(replica->sessions),
+        .auth_failed = replica->auth_failed,
+        .sessions_expired = replica->sessions_expired,
+        .checkpoints = replica->checkpoints,
+        .connections_refused = replica->connections_refused,
+        .ops = replica->ops,
         .ops_count = OP_INDEX_COUNT,
     };
-    if (r->latency_count > 0) {
-        view->latency_ms_avg =
-            (double)r->latency_sum / (double)r->latency_count;
+    if (replica->latency_count > 0) {
+        server->latency_ms_avg =
+            (double)replica->latency_sum / (double)replica->latency_count;
     }
 }
 
-bool inspect_conn_find(const struct replica *r, uint64_t id,
-                       struct inspect_conn *view)
+bool inspect_conn_find(const struct replica *replica, uint64_t conn_id,
+                       struct inspect_conn *conn)
 {
-    const struct conn *conn = conn_find(r, id);
+    const struct conn *found = conn_find(replica, conn_id);
 
-    if (conn == NULL) {
+    if (found == NULL) {
         return false;
     }
-    fill_conn(conn, view);
+    fill_conn(found, conn);
     return true;
 }
 
 /* Connections go also while somebody walks: then the walk finds its place by
  * their ids, which rise. */
-bool inspect_conn_next(const struct replica *r, uint64_t *cursor,
-                       struct inspect_conn *view)
+bool inspect_conn_next(const struct replica *replica, uint64_t *cursor,
+                       struct inspect_conn *conn)
 {
-    const struct conn *conn = conn_find(r, *cursor);
+    const struct conn *at = conn_find(replica, *cursor);
     struct map_link *link;
 
-    if (conn != NULL) {
-        link = map_next(&r->conns, &conn->by_id);
+    if (at != NULL) {
+        link = map_next(&replica->conns, &at->by_id);
     } else {
-        link = map_first(&r->conns);
+        link = map_first(&replica->conns);
         while (link != NULL && link->key.number <= *cursor) {
-            link = map_next(&r->conns, link);
+            link = map_next(&replica->conns, link);
         }
     }
     if (link == NULL) {
         return false;
     }
-    conn = MAP_ENTRY(link, struct conn, by_id);
-    *cursor = conn_id(conn);
-    fill_conn(conn, view);
+    at = MAP_ENTRY(link, struct conn, by_id);
+    *cursor = conn_id(at);
+    fill_conn(at, conn);
     return true;
 }
 
-bool inspect_session_next(const struct replica *r, uint64_t *cursor,
-                          struct inspect_session *view)
+bool inspect_session_next(const struct replica *replica, uint64_t *cursor,
+                          struct inspect_session *session)
 {
-    const struct session *session = NULL;
+    const struct session *at = NULL;
 
     if (*cursor != 0) {
-        session = session_find(r->sessions, *cursor);
-        if (session == NULL) {
+        at = session_find(replica->sessions, *cursor);
+        if (at == NULL) {
             return false; /* not while held */
         }
     }
-    session = session_next(r->sessions, session);
-    if (session == NULL) {
+    at = session_next(replica->sessions, at);
+    if (at == NULL) {
         return false;
     }
-    *cursor = session_id(session);
-    *view = (struct inspect_session){
-        .id = session_id(session),
-        .timeout_ms = session_timeout_ms(session),
-        .deadline_ms = session_deadline_ms(session),
-        .conn_id = session_conn(session),
+    *cursor = session_id(at);
+    *session = (struct inspect_session){
+        .id = session_id(at),
+        .timeout_ms = session_timeout_ms(at),
+        .deadline_ms = session_deadline_ms(at),
+        .conn_id = session_conn(at),
     };
     return true;
 }
 
-size_t inspect_ephemeral_sessions_count(const struct replica *r)
+size_t inspect_ephemeral_sessions_count(const struct replica *replica)
 {
     size_t count = 0;
     uint64_t id = 0;
 
-    while (inspect_ephemeral_session_next(r, &id)) {
+    while (inspect_ephemeral_session_next(replica, &id)) {
         count++;
     }
     return count;
 }
 
-bool inspect_ephemeral_session_next(const struct replica *r,
+bool inspect_ephemeral_session_next(const struct replica *replica,
                                     uint64_t *session_id)
 {
-    *session_id = tree_ephemeral_session_next(r->tree, *session_id);
+    *session_id = tree_ephemeral_session_next(replica->tree, *session_id);
     return *session_id != 0;
 }
 
-bool inspect_ephemeral_next(const struct replica *r, uint64_t session_id,
+bool inspect_ephemeral_next(const struct replica *replica, uint64_t session_id,
                             const void **cursor, struct arena *arena,
                             struct slice *path)
 {
     const struct znode *node =
-        tree_ephemeral_next(r->tree, session_id, *cursor);
+        tree_ephemeral_next(replica->tree, session_id, *cursor);
 
     *cursor = node;
     if (node == NULL) {
@@ -210,51 +213,51 @@ bool inspect_ephemeral_next(const struct replica *r, uint64_t session_id,
     return true;
 }
 
-bool inspect_watch_next(const struct replica *r, bool by_path,
-                        const void **cursor, struct inspect_watch *view)
+bool inspect_watch_next(const struct replica *replica, bool by_path,
+                        const void **cursor, struct inspect_watch *watch)
 {
-    struct watch_view watch;
+    struct watch_view view;
     const struct conn *conn;
-    bool more = by_path ? watch_next_by_path(r->watches, cursor, &watch)
-                        : watch_next_by_conn(r->watches, cursor, &watch);
+    bool more = by_path ? watch_next_by_path(replica->watches, cursor, &view)
+                        : watch_next_by_conn(replica->watches, cursor, &view);
 
     if (!more) {
         return false;
     }
-    conn = conn_find(r, watch.conn_id);
-    *view = (struct inspect_watch){
-        .path = watch.path,
-        .conn_id = watch.conn_id,
+    conn = conn_find(replica, view.conn_id);
+    *watch = (struct inspect_watch){
+        .path = view.path,
+        .conn_id = view.conn_id,
         .session_id = conn == NULL ? 0 : conn->session_id,
     };
     return true;
 }
 
-size_t inspect_digests(const struct replica *r,
+size_t inspect_digests(const struct replica *replica,
                        const struct inspect_digest **digests)
 {
-    *digests = r->digests;
-    return r->digests_count;
+    *digests = replica->digests;
+    return replica->digests_count;
 }
 
-void inspect_hold(struct replica *r)
+void inspect_hold(struct replica *replica)
 {
-    r->holds++;
+    replica->holds++;
 }
 
-void inspect_release(struct replica *r)
+void inspect_release(struct replica *replica)
 {
-    CHECK(r->holds > 0);
-    r->holds--;
-    if (r->holds == 0) {
-        r->inboxes_wake = !list_empty(&r->inboxes);
-        r->work_left = true; /* whatever came meanwhile */
+    CHECK(replica->holds > 0);
+    replica->holds--;
+    if (replica->holds == 0) {
+        replica->inboxes_wake = !list_empty(&replica->inboxes);
+        replica->work_left = true; /* whatever came meanwhile */
     }
 }
 
-const struct tree *inspect_tree(const struct replica *r)
+const struct tree *inspect_tree(const struct replica *replica)
 {
-    return r->tree;
+    return replica->tree;
 }
 
 static void fill_conn(const struct conn *conn, struct inspect_conn *view)

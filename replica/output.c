@@ -13,8 +13,7 @@
 #define ZXID_AT 8
 
 static zxid_t raise_zxid(struct conn *conn, zxid_t zxid);
-static void log_va(struct replica *r, struct replica_effect *effect,
-                   const char *format, va_list args);
+static struct slice keep_text(struct replica *r, const char *text, int len);
 
 void replica_effects_init(struct replica_effects *effects)
 {
@@ -184,26 +183,32 @@ void count_answer(struct replica *r, struct conn *conn, enum zk_op op,
 void replica_log(struct replica *r, enum replica_log_level level,
                  const char *event, const char *format, ...)
 {
+    char text[LOG_TEXT_MAX];
     struct replica_effect *effect = effect_push(r, REPLICA_LOG);
     va_list args;
+    int len;
 
+    va_start(args, format);
+    len = vsnprintf(text, sizeof(text), format, args);
+    va_end(args);
     effect->log.level = level;
     effect->log.event = event;
-    va_start(args, format);
-    log_va(r, effect, format, args);
-    va_end(args);
+    effect->log.text = keep_text(r, text, len);
 }
 
 void replica_fatal(struct replica *r, const char *format, ...)
 {
+    char text[LOG_TEXT_MAX];
     struct replica_effect *effect = effect_push(r, REPLICA_FATAL);
     va_list args;
+    int len;
 
+    va_start(args, format);
+    len = vsnprintf(text, sizeof(text), format, args);
+    va_end(args);
     effect->log.level = REPLICA_ERROR;
     effect->log.event = "fatal";
-    va_start(args, format);
-    log_va(r, effect, format, args);
-    va_end(args);
+    effect->log.text = keep_text(r, text, len);
     r->fatal = true;
 }
 
@@ -226,15 +231,11 @@ static zxid_t raise_zxid(struct conn *conn, zxid_t zxid)
     return conn->zxid_sent;
 }
 
-static void log_va(struct replica *r, struct replica_effect *effect,
-                   const char *format, va_list args)
+static struct slice keep_text(struct replica *r, const char *text, int len)
 {
-    char text[LOG_TEXT_MAX];
-    int len = vsnprintf(text, sizeof(text), format, args);
-
     CHECK(len >= 0);
-    if ((size_t)len >= sizeof(text)) {
-        len = (int)sizeof(text) - 1;
+    if (len >= LOG_TEXT_MAX) {
+        len = LOG_TEXT_MAX - 1; /* cut */
     }
-    effect->log.text = arena_copy(r->out->bytes, slice_make(text, (size_t)len));
+    return arena_copy(r->out->bytes, slice_make(text, (size_t)len));
 }

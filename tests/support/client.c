@@ -20,6 +20,9 @@ static enum zk_op answered_op(struct test_client *client, int32_t xid);
 static void write_reply(struct test_client *client,
                         const struct client_reply *reply);
 static void write_body(struct buf *text, const struct client_reply *reply);
+static void write_acl(struct buf *text, const struct zk_acl_response *reply);
+static void write_infos(struct buf *text,
+                        const struct zk_who_am_i_response *reply);
 static void write_stat(struct buf *text, const struct zk_stat *stat);
 static void write_names(struct buf *text, const struct slice *names,
                         size_t count);
@@ -299,14 +302,7 @@ static void write_body(struct buf *text, const struct client_reply *reply)
             write_stat(text, &reply->data.stat);
             break;
         case ZK_OP_GET_ACL:
-            for (size_t i = 0; i < reply->acl.acl_count; i++) {
-                const struct zk_acl *acl = &reply->acl.acl[i];
-
-                buf_printf(text, " %d:%.*s:%.*s", acl->perms,
-                           (int)acl->id.scheme.len, acl->id.scheme.ptr,
-                           (int)acl->id.id.len, acl->id.id.ptr);
-            }
-            write_stat(text, &reply->acl.stat);
+            write_acl(text, &reply->acl);
             break;
         case ZK_OP_GET_CHILDREN:
         case ZK_OP_GET_EPHEMERALS:
@@ -322,13 +318,7 @@ static void write_body(struct buf *text, const struct client_reply *reply)
             buf_printf(text, " %d", reply->value.value);
             break;
         case ZK_OP_WHO_AM_I:
-            for (size_t i = 0; i < reply->infos.infos_count; i++) {
-                const struct zk_client_info *info = &reply->infos.infos[i];
-
-                buf_printf(text, " %.*s:%.*s", (int)info->scheme.len,
-                           info->scheme.ptr, (int)info->user.len,
-                           info->user.ptr);
-            }
+            write_infos(text, &reply->infos);
             break;
         case ZK_OP_MULTI:
         case ZK_OP_MULTI_READ:
@@ -346,6 +336,28 @@ static void write_body(struct buf *text, const struct client_reply *reply)
             break;
         default:
             break;
+    }
+}
+
+static void write_acl(struct buf *text, const struct zk_acl_response *reply)
+{
+    for (size_t i = 0; i < reply->acl_count; i++) {
+        const struct zk_acl *acl = &reply->acl[i];
+
+        buf_printf(text, " %d:%.*s:%.*s", acl->perms, (int)acl->id.scheme.len,
+                   acl->id.scheme.ptr, (int)acl->id.id.len, acl->id.id.ptr);
+    }
+    write_stat(text, &reply->stat);
+}
+
+static void write_infos(struct buf *text,
+                        const struct zk_who_am_i_response *reply)
+{
+    for (size_t i = 0; i < reply->infos_count; i++) {
+        const struct zk_client_info *info = &reply->infos[i];
+
+        buf_printf(text, " %.*s:%.*s", (int)info->scheme.len, info->scheme.ptr,
+                   (int)info->user.len, info->user.ptr);
     }
 }
 
