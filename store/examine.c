@@ -9,6 +9,7 @@
 #include "base/log.h"
 #include "store/store_internal.h"
 
+static int check_log_end(struct store *store);
 static int examine_state(struct store *store);
 static int bad_slots(struct store *store, const struct state_found *found);
 static int without_state(struct store *store);
@@ -26,12 +27,40 @@ int store_examine(struct store *store)
     }
     next = log_scan(&store->log, &store->volume, &store->state);
     err = worse(err, next);
+    if (err == 0) {
+        err = check_log_end(store);
+    }
     if (!store->fresh && (err == 0 || store->volume.found != NULL)) {
         next = leveldb_scan(&store->volume, store->checkpoint_dir,
                             &store->leveldb);
         err = worse(err, next);
     }
     return err;
+}
+
+/* The state files may know of more batches than the log has: then what looked
+ * like a torn tail was durable. */
+static int check_log_end(struct store *store)
+{
+    const struct log *log = &store->log;
+    const struct segment *last = NULL;
+    char path[VOLUME_PATH_SIZE];
+    char what[128];
+
+    if (log->number >= store->state.batch) {
+        return 0;
+    }
+    (void)snprintf(what, sizeof(what),
+                   "log ends at batch %" PRIu64 ", batch %" PRIu64
+                   " was durable",
+                   log->number, store->state.batch);
+    if (log->count == 0) {
+        volume_path(path, store->volume.log_dir, "log.*");
+        return volume_damage(&store->volume, path, 0, what);
+    }
+    last = &log->segments[log->count - 1];
+    log_path(log, last, path);
+    return volume_damage(&store->volume, path, last->end, what);
 }
 
 /* An I/O error says more than damage that was found before it. */

@@ -50,6 +50,9 @@ int lock_take(struct lock *lock, struct volume *volume, const char *dir)
 void lock_release(struct lock *lock)
 {
     if (lock->fd >= 0) {
+        if (ftruncate(lock->fd, 0) != 0) {
+            /* Open for reading only, or an old pid stays: no harm. */
+        }
         (void)close(lock->fd); /* lets go of the lock whatever it returns */
         lock->fd = -1;
     }

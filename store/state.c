@@ -171,6 +171,7 @@ static void encode(const struct state *state, uint8_t *to)
     bytes_store64(to + 56, state->salt);
     bytes_store64(to + 64, state->base);
     bytes_store64(to + 72, state->checkpoint);
+    bytes_store64(to + 80, state->batch);
     bytes_store32(to + CRC_AT, crc32c(0, slice_make(to, CRC_AT)));
 }
 
@@ -185,6 +186,7 @@ static void decode(const uint8_t *from, struct state *state)
         .salt = bytes_load64(from + 56),
         .base = bytes_load64(from + 64),
         .checkpoint = bytes_load64(from + 72),
+        .batch = bytes_load64(from + 80),
     };
     memcpy(state->cluster_id, from + 32, sizeof(state->cluster_id));
 }

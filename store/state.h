@@ -19,7 +19,8 @@ struct state {
     uint32_t flags;
     uint64_t salt;     /* of the log's batch headers */
     zxid_t base;       /* where the live generation's log began */
-    zxid_t checkpoint; /* at least this was durable when it was written */
+    zxid_t checkpoint; /* at least this was durable when it was written, */
+    uint64_t batch;    /* and the log up to this batch; 0: nothing is said */
 };
 
 enum state_slot { STATE_MISSING, STATE_EMPTY, STATE_VALID, STATE_BAD };

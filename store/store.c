@@ -10,6 +10,7 @@ enum {
     MEASURE_EVERY = 8,
 };
 
+static int end_cleanly(struct store *store);
 static bool is_log_op(enum store_op_type type);
 static int run_log_op(struct store *store, const struct store_op *op);
 static int append(struct store *store, const struct store_op *op);
@@ -38,9 +39,24 @@ void store_close(struct store *store)
     }
     if (!store->failed && !store->volume.read_only) {
         /* A failure here loses nothing: the next start cuts the tail. */
-        (void)log_settle(&store->log);
+        (void)end_cleanly(store);
     }
     store_destroy(store);
+}
+
+/* After this nothing at all can be taken for a torn tail. */
+static int end_cleanly(struct store *store)
+{
+    struct state *state = &store->state;
+    int err = log_settle(&store->log);
+
+    if (err != 0 || (state->batch == store->log.number &&
+                     state->checkpoint == store->checkpoint.zxid)) {
+        return err;
+    }
+    state->batch = store->log.number;
+    state->checkpoint = store->checkpoint.zxid;
+    return state_write(&store->volume, state);
 }
 
 const struct durable_state *store_durable(const struct store *store)
@@ -147,18 +163,28 @@ static int write_epochs(struct store *store, const struct store_op *op)
     memcpy(store->state.cluster_id, op->cluster_id,
            sizeof(store->state.cluster_id));
     store->state.checkpoint = store->checkpoint.zxid;
+    store->state.batch = store->log.number;
     return state_write(&store->volume, &store->state);
 }
 
 static int truncate_log(struct store *store, const struct store_op *op)
 {
+    struct state next = store->state;
     int err = commit(store);
 
-    if (err == 0 && op->zxid == store->log.floor &&
-        op->zxid != store->log.last) {
-        /* Nothing will be left that says where the log goes on. */
-        store->state.base = op->zxid;
-        err = state_write(&store->volume, &store->state);
+    if (op->zxid >= store->log.last || op->zxid < store->log.floor) {
+        return err != 0 ? err : log_truncate(&store->log, op->zxid);
+    }
+    /* What the state files say of the log must be true all the time; when
+     * nothing is left of it, they alone say where it goes on. */
+    next.batch = 0;
+    if (op->zxid == store->log.floor) {
+        next.base = op->zxid;
+    }
+    if (err == 0 &&
+        (next.batch != store->state.batch || next.base != store->state.base)) {
+        err = state_write(&store->volume, &next);
+        store->state = next;
     }
     return err != 0 ? err : log_truncate(&store->log, op->zxid);
 }
@@ -250,6 +276,7 @@ static int stage_end(struct store *store, const struct store_op *op)
     next.flags = 0;
     next.base = op->zxid;
     next.checkpoint = op->zxid;
+    next.batch = 0;
     err = state_write(&store->volume, &next);
     if (err != 0) {
         return err;
