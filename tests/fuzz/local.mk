@@ -16,12 +16,13 @@ fuzz_client_reply_sources = tests/fuzz/fuzz_client_reply.c \
 fuzz_disk_record_sources = tests/fuzz/fuzz_disk_record.c \
 	tests/support/disk_samples.c tests/support/disk_samples.h
 fuzz_config_sources = tests/fuzz/fuzz_config.c
+fuzz_path_sources = tests/fuzz/fuzz_path.c
 fuzz_config_libs = server/libserver.a proto/libproto.a $(base_libs)
 
 if UNIT_TESTS
 fuzz_replays = tests/unit-fuzz-frame tests/unit-fuzz-client-request \
 	tests/unit-fuzz-client-reply tests/unit-fuzz-disk-record \
-	tests/unit-fuzz-config
+	tests/unit-fuzz-config tests/unit-fuzz-path
 check_PROGRAMS += $(fuzz_replays)
 TESTS += $(fuzz_replays)
 tests_unit_fuzz_frame_SOURCES = $(fuzz_frame_sources) $(fuzz_replay)
@@ -42,11 +43,15 @@ tests_unit_fuzz_disk_record_LDADD = $(proto_libs)
 tests_unit_fuzz_config_SOURCES = $(fuzz_config_sources) $(fuzz_replay)
 tests_unit_fuzz_config_CFLAGS = $(test_cflags)
 tests_unit_fuzz_config_LDADD = $(fuzz_config_libs)
+tests_unit_fuzz_path_SOURCES = $(fuzz_path_sources) $(fuzz_replay)
+tests_unit_fuzz_path_CFLAGS = $(test_cflags)
+tests_unit_fuzz_path_LDADD = $(znode_libs)
 endif
 
 if FUZZ
 fuzz_programs += tests/fuzz-frame tests/fuzz-client-request \
-	tests/fuzz-client-reply tests/fuzz-disk-record tests/fuzz-config
+	tests/fuzz-client-reply tests/fuzz-disk-record tests/fuzz-config \
+	tests/fuzz-path
 EXTRA_PROGRAMS += $(fuzz_programs)
 tests_fuzz_frame_SOURCES = $(fuzz_frame_sources) $(fuzz_libfuzzer)
 tests_fuzz_frame_CFLAGS = $(test_cflags)
@@ -71,4 +76,8 @@ tests_fuzz_config_SOURCES = $(fuzz_config_sources) $(fuzz_libfuzzer)
 tests_fuzz_config_CFLAGS = $(test_cflags)
 tests_fuzz_config_LDFLAGS = $(fuzz_ldflags)
 tests_fuzz_config_LDADD = $(fuzz_config_libs)
+tests_fuzz_path_SOURCES = $(fuzz_path_sources) $(fuzz_libfuzzer)
+tests_fuzz_path_CFLAGS = $(test_cflags)
+tests_fuzz_path_LDFLAGS = $(fuzz_ldflags)
+tests_fuzz_path_LDADD = $(znode_libs)
 endif
