@@ -29,3 +29,4 @@ bin_PROGRAMS += corrald
 corrald_SOURCES = server/main.c
 corrald_LDADD = $(server_libs)
 EXTRA_DIST += server/README
+dist_man_MANS += man/corrald.8

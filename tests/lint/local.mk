@@ -1,4 +1,5 @@
 dist_noinst_SCRIPTS = \
+	tests/lint/docs.sh \
 	tests/lint/format.sh \
 	tests/lint/layers.sh \
 	tests/lint/purity.sh \
@@ -11,6 +12,7 @@ lint:
 	$(srcdir)/tests/lint/layers.sh $(srcdir)
 	$(srcdir)/tests/lint/size.sh $(srcdir)
 	$(srcdir)/tests/lint/tables.sh $(srcdir)
+	$(srcdir)/tests/lint/docs.sh $(srcdir)
 	$(srcdir)/tests/lint/purity.sh $(builddir)
 check-local: lint
 .PHONY: lint
