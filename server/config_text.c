@@ -251,7 +251,8 @@ static void take_entry(struct config_parser *parser,
         whole = take_character(&rest, &value);
     }
     if (!whole) {
-        config_problem(parser, logical->line, "a \\u that is not \\uXXXX");
+        config_problem(parser, logical->line,
+                       "a \\u without four hexadecimal digits");
     } else if (key.len == 0) {
         config_problem(parser, logical->line, "a value without a key");
     } else if (!is_name(&key)) {

@@ -9,9 +9,11 @@ failed=0
 pure='assert inttypes limits stdalign stdarg stdbool stddef stdint stdio stdlib string'
 
 allowed() { # WORD LIST
+    set -f # a * in the list is a pattern, not the files here
     for item in $2; do
-        case $1 in $item) return 0 ;; esac
+        case $1 in $item) set +f && return 0 ;; esac
     done
+    set +f
     return 1
 }
 

@@ -176,9 +176,12 @@ Test(server_config, broken_syntax_is_named_with_its_line)
     static const char zero[] = BASE "tickTime=2\0 000\n";
     struct buf said = {0};
 
-    expect(BASE "\n\ntickTime=\\u12\n", "E z:5: a \\u that is not \\uXXXX\n");
-    expect(BASE "tickTime=\\ude00\n", "E z:3: a \\u that is not \\uXXXX\n");
-    expect(BASE "tickTime=\\u0000\n", "E z:3: a \\u that is not \\uXXXX\n");
+    expect(BASE "\n\ntickTime=\\u12\n",
+           "E z:5: a \\u without four hexadecimal digits\n");
+    expect(BASE "tickTime=\\ude00\n",
+           "E z:3: a \\u without four hexadecimal digits\n");
+    expect(BASE "tickTime=\\u0000\n",
+           "E z:3: a \\u without four hexadecimal digits\n");
     expect(BASE "= 7\n", "E z:3: a value without a key\n");
     cr_expect_eq(
         config_parse(&config, "z", zero, sizeof(zero) - 1, collect, &said),
@@ -582,10 +585,11 @@ Test(server_config, table_is_consistent)
 
 Test(server_config, myid_must_be_the_servers)
 {
-    char dir[] = "/tmp/corral-test-XXXXXX", file[64], myid[64];
+    char dir[64], file[128], myid[128];
     struct config config = {0};
     FILE *out;
 
+    (void)snprintf(dir, sizeof(dir), "/tmp/corral-test-%.6s", "XXXXXXx");
     cr_assert_not_null(mkdtemp(dir));
     (void)snprintf(file, sizeof(file), "%s/zoo.cfg", dir);
     (void)snprintf(myid, sizeof(myid), "%s/myid", dir);
