@@ -52,11 +52,13 @@ class CorralServer:
     """config: lines of the zoo.cfg ("key=value" text or a dict); dataDir,
     clientPort and clientPortAddress are added when they are not there. None:
     no zoo.cfg, bare corrald with --data-dir and --port.
+    preexec: run in the child before corrald (limits).
     args: more arguments. env: more environment (LD_PRELOAD, ASAN_OPTIONS).
     directory: kept when given, else a fresh one that close() removes."""
 
     def __init__(self, config="", args=(), env=None, directory=None,
-                 start=True, deadline_s=20.0):
+                 start=True, deadline_s=20.0, preexec=None):
+        self.preexec = preexec
         self.owns_directory = directory is None
         self.directory = directory or tempfile.mkdtemp(prefix="corral-test-")
         self.data_dir = os.path.join(self.directory, "data")
@@ -103,7 +105,7 @@ class CorralServer:
             self.process = subprocess.Popen(
                 self.command(), stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE, stderr=log, env=self.env,
-                cwd=self.directory)
+                cwd=self.directory, preexec_fn=self.preexec)
         self.reader = threading.Thread(
             target=self._read_stdout, args=(self.process,), daemon=True)
         self.reader.start()

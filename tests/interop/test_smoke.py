@@ -4,6 +4,7 @@ data and sessions over kill -9, refuses what it must, and ends cleanly.
 Run with CORRALD=path /usr/bin/python3 tests/interop/test_smoke.py [name...]"""
 
 import os
+import resource
 import signal
 import socket
 import struct
@@ -253,6 +254,85 @@ def test_slow_reader_does_not_disturb():
             assert (got[0], got[2], len(got[3])) == (xid, 0, 1000072), got[:3]
         slow.close()
         done(client)
+
+
+def test_few_descriptors():
+    """Clients are refused before the disk lacks a descriptor; room that comes
+    back is used, and nobody spins meanwhile."""
+    def limit():
+        resource.setrlimit(resource.RLIMIT_NOFILE, (128, 128))
+
+    with CorralServer("maxClientCnxns=0\n", preexec=limit) as server:
+        first = kazoo(server)
+        crowd = [socket.create_connection(server.address) for _ in range(200)]
+        for i in range(50):
+            first.create("/few-%d" % i, b"x" * 1000)
+        before = server.cpu_s()
+        assert sum(closed_by_server(s) for s in crowd) >= 100
+        assert server.cpu_s() - before < 5
+        for s in crowd:
+            s.close()
+        second = kazoo(server)
+        assert len(second.get_children("/")) == 51
+        done(second)
+        done(first)
+        assert server.stop() == 0
+
+
+def closed_by_server(s):
+    s.settimeout(0.01)
+    try:
+        return s.recv(1) == b""
+    except ConnectionResetError:
+        return True
+    except socket.timeout:
+        return False
+
+
+def test_both_families_on_one_socket():
+    with CorralServer("clientPortAddress=::\n") as server:
+        for host in ("127.0.0.1", "::1"):
+            try:
+                s = socket.create_connection((host, server.port), 20)
+            except OSError:
+                assert host == "::1", "no IPv4"
+                continue  # a machine without IPv6
+            s.sendall(b"srvr")
+            assert s.recv(100).startswith(b"Zookeeper version"), host
+            s.close()
+
+
+def test_a_clean_stop_under_load_loses_nothing():
+    with CorralServer() as server:
+        client = RawClient(server.address)
+        client.connect(30000)
+        stopper = threading.Timer(0.3, lambda: server.process.send_signal(
+            signal.SIGTERM))
+        stopper.start()
+        sent = acknowledged = 0
+        try:
+            while True:
+                batch = [create(sent + i + 1, "/n%d" % (sent + i), b"x" * 50)
+                         for i in range(100)]
+                client.send_bytes(b"".join(
+                    struct.pack(">i", len(body)) + body for body in batch))
+                sent += 100
+                for _ in range(100):
+                    got = client.reply()
+                    if got is None:
+                        raise ConnectionResetError
+                    assert got[2] == 0
+                    acknowledged += 1
+        except (ConnectionResetError, BrokenPipeError):
+            pass
+        assert server.wait_exit() == 0
+        server.start()
+        other = kazoo(server)
+        names = set(other.get_children("/"))
+        assert acknowledged > 0
+        for i in range(acknowledged):
+            assert "n%d" % i in names, "lost /n%d of %d" % (i, acknowledged)
+        done(other)
 
 
 def main():
