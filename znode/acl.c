@@ -100,7 +100,8 @@ const struct zk_acl *acl_mask_digests(const struct zk_acl *acl, size_t count,
             uint8_t *text = ARENA_NEW(arena, uint8_t, user_len + 2);
 
             memcpy(text, id.ptr, user_len);
-            memcpy(text + user_len, ":x", 2);
+            text[user_len] = ':';
+            text[user_len + 1] = 'x';
             masked[i].id.id = slice_make(text, user_len + 2);
         }
     }

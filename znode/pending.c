@@ -299,7 +299,7 @@ static void detach_closing(struct pending *pending, struct pending_entry *entry)
     parent->children_change--;
     owner->parents =
         mem_grow(owner->parents, &owner->parents_capacity,
-                 owner->parents_count + 1, sizeof(*owner->parents));
+                 owner->parents_count + 1, sizeof(struct pending_entry *));
     owner->parents[owner->parents_count++] = parent;
     remember(pending,
              (struct pending_undo){.entry = parent, .closing_owner = owner});
