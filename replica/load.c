@@ -8,6 +8,18 @@ static int load_entry(struct replica *r, const struct record_entry *entry);
 
 void load_begin(struct replica *r)
 {
+    struct map_link *link = map_first(&r->conns);
+
+    /* After a snapshot was received nobody can say what a connection's client
+     * has seen, nor tell it the events it missed (DESIGN 3.6). */
+    while (link != NULL) {
+        struct conn *conn = MAP_ENTRY(link, struct conn, by_id);
+
+        link = map_next(&r->conns, link);
+        if (conn->state != CONN_NEW) {
+            conn_close(r, conn, "the tree is loaded anew");
+        }
+    }
     r->loading = true;
     r->marker_seen = false;
     r->zxid_delivered = 0;

@@ -92,7 +92,7 @@ static enum read_status read_op(struct replica *r, struct conn *conn,
             return read_multi(r, conn, request, reply);
         case ZK_OP_SET_WATCHES:
         case ZK_OP_SET_WATCHES2:
-            return read_set_watches(r, conn, request);
+            return read_set_watches(r, conn, request, reply);
         case ZK_OP_ADD_WATCH:
             reply->code = read_add_watch(r, conn, request);
             reply->value.value = 0;

@@ -16,6 +16,7 @@ enum watch_list {
 static const struct slice *
 list_of(const struct zk_set_watches2_request *request, enum watch_list which,
         size_t *count);
+static bool has_null(const struct client_request *request);
 static void set_one(struct replica *r, struct conn *conn, enum watch_list which,
                     struct slice path, zxid_t zxid_seen);
 static void set_one_shot(struct replica *r, struct conn *conn,
@@ -25,11 +26,17 @@ static int missed_event(enum watch_list which, const struct znode *node,
                         int64_t seen);
 
 enum read_status read_set_watches(struct replica *r, struct conn *conn,
-                                  const struct client_request *request)
+                                  const struct client_request *request,
+                                  struct client_reply *reply)
 {
     const struct zk_set_watches2_request *set = &request->set_watches;
     size_t index = 0;
 
+    /* As ZooKeeper, but before anything is set. */
+    if (has_null(request)) {
+        reply->code = ZK_MARSHALLING_ERROR;
+        return READ_ANSWER;
+    }
     if (set->data_count + set->exist_count + set->child_count +
             set->persistent_count + set->recursive_count >
         WATCHES_AT_ONCE) {
@@ -129,13 +136,31 @@ list_of(const struct zk_set_watches2_request *request, enum watch_list which,
     UNREACHABLE();
 }
 
-/* A null among the paths is passed over. */
+static bool has_null(const struct client_request *request)
+{
+    int lists =
+        request->op == ZK_OP_SET_WATCHES2 ? LISTS_COUNT : LIST_PERSISTENT;
+
+    for (int which = 0; which < lists; which++) {
+        size_t count;
+        const struct slice *paths =
+            list_of(&request->set_watches, (enum watch_list)which, &count);
+
+        if (paths == NULL) {
+            return true;
+        }
+        for (size_t i = 0; i < count; i++) {
+            if (slice_is_absent(paths[i])) {
+                return true;
+            }
+        }
+    }
+    return false;
+}
+
 static void set_one(struct replica *r, struct conn *conn, enum watch_list which,
                     struct slice path, zxid_t zxid_seen)
 {
-    if (slice_is_absent(path)) {
-        return;
-    }
     if (which == LIST_PERSISTENT) {
         watch_add(r->watches, WATCH_PERSISTENT, path, conn_id(conn));
     } else if (which == LIST_RECURSIVE) {

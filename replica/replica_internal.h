@@ -396,7 +396,8 @@ enum read_status read_multi(struct replica *r, struct conn *conn,
                             const struct client_request *request,
                             struct client_reply *reply);
 enum read_status read_set_watches(struct replica *r, struct conn *conn,
-                                  const struct client_request *request);
+                                  const struct client_request *request,
+                                  struct client_reply *reply);
 enum zk_code read_add_watch(struct replica *r, struct conn *conn,
                             const struct client_request *request);
 enum zk_code read_check_watches(struct replica *r, struct conn *conn,

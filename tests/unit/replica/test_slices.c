@@ -214,6 +214,10 @@ Test(replica_slices, set_watches_of_many_paths)
         paths[i] = slice_from_text(text + i * 12);
     }
     request.set_watches.relative_zxid = zxid_make(1, 1);
+    request.set_watches.data = paths; /* empty, not null */
+    request.set_watches.child = paths;
+    request.set_watches.persistent = paths;
+    request.set_watches.recursive = paths;
     request.set_watches.exist = paths;
     request.set_watches.exist_count = MANY;
     rig_make(&rig, other, "/w000007", "");

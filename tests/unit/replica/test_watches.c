@@ -222,3 +222,19 @@ Test(replica_watches, a_multi_tells_all_its_events_before_its_answer)
                        "event deleted /a z3\n"
                        "2 multi z3 [create /a][setData v1 c0][delete]\n");
 }
+
+Test(replica_watches, nulls_among_set_watches_are_malformed)
+{
+    rig_raw(&rig, client, ZK_OP_SET_WATCHES,
+            SLICE_LITERAL("\0\0\0\0\0\0\0\0\xff\xff\xff\xff\0\0\0\0"
+                          "\0\0\0\0"));
+    rig_raw(&rig, client, ZK_OP_SET_WATCHES,
+            SLICE_LITERAL("\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0"
+                          "\0\0\0\1\xff\xff\xff\xff"));
+    rig_raw(&rig, client, ZK_OP_SET_WATCHES,
+            SLICE_LITERAL("\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0"
+                          "\0\0\0\0"));
+    rig_expect(client, "1 setWatches z2 -5\n"
+                       "2 setWatches z2 -5\n"
+                       "3 setWatches z2\n");
+}
