@@ -120,12 +120,13 @@ static enum look look(const struct buf *file, uint64_t at,
                       struct fragment *fragment)
 {
     uint64_t block_end = at - at % BLOCK + BLOCK;
-    const uint8_t *p = file->data + at;
+    const uint8_t *p;
     size_t len;
 
     if (at >= file->len) {
-        return LOOK_END;
+        return LOOK_END; /* an empty file has no data to point into */
     }
+    p = file->data + at;
     fragment->next = block_end;
     fragment->type = TYPE_NONE;
     if (block_end - at < HEADER) {
