@@ -93,7 +93,7 @@ int checkpoint_recover(struct checkpoint *checkpoint)
     close_db(checkpoint);
     err = leveldb_scan(checkpoint->volume, checkpoint->dir, &scan);
     if (err == 0) {
-        err = leveldb_cut(checkpoint->volume, &scan);
+        err = leveldb_cut(checkpoint->volume, checkpoint->dir, &scan);
     }
     return err != 0 ? err : open_db(checkpoint);
 }

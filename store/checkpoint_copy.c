@@ -47,7 +47,7 @@ int checkpoint_copy(struct volume *volume, const char *from, const char *to)
     if (err == 0) {
         err = leveldb_scan(volume, to, &scan);
     }
-    return err != 0 ? err : leveldb_cut(volume, &scan);
+    return err != 0 ? err : leveldb_cut(volume, to, &scan);
 }
 
 /* Tables are never changed, so a link does; an unlink takes the link. */

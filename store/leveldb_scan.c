@@ -25,6 +25,7 @@ static int scan_logs(struct volume *volume, const char *dir,
                      struct leveldb_tail *tail);
 static int list_logs(struct volume *volume, const char *dir, uint64_t from,
                      uint64_t prev, struct buf *numbers);
+static int sweep(struct volume *volume, const char *dir, const char *manifest);
 
 int leveldb_scan(struct volume *volume, const char *dir,
                  struct leveldb_scan *scan)
@@ -241,9 +242,45 @@ static int cut(struct volume *volume, const struct leveldb_tail *tail)
     return err;
 }
 
-int leveldb_cut(struct volume *volume, const struct leveldb_scan *scan)
+int leveldb_cut(struct volume *volume, const char *dir,
+                const struct leveldb_scan *scan)
 {
-    int err = cut(volume, &scan->manifest);
+    int err = 0;
 
-    return err != 0 ? err : cut(volume, &scan->log);
+    if (scan->exists) {
+        err = cut(volume, &scan->manifest);
+        err = err != 0 ? err : cut(volume, &scan->log);
+        err = err != 0 ? err : sweep(volume, dir, scan->manifest.path);
+    }
+    return err;
+}
+
+static int sweep(struct volume *volume, const char *dir, const char *manifest)
+{
+    struct leveldb_version version;
+    struct leveldb_tail tail;
+    const char *name;
+    DIR *listing;
+    int err = leveldb_version_load(volume, manifest, &version, &tail);
+
+    listing = err == 0 ? opendir(dir) : NULL;
+    if (err == 0 && listing == NULL) {
+        err = volume_fail(volume, "open", dir);
+    }
+    while (err == 0 && (name = file_next(listing)) != NULL) {
+        char path[VOLUME_PATH_SIZE];
+        char *end;
+        uint64_t number = strtoull(name, &end, 10);
+
+        if (end != name && strcmp(end, ".ldb") == 0 &&
+            map_find_number(&version.tables, number) == NULL) {
+            volume_path(path, dir, name);
+            err = file_unlink(volume, path);
+        }
+    }
+    if (listing != NULL) {
+        (void)closedir(listing);
+    }
+    leveldb_version_finish(&version);
+    return err;
 }

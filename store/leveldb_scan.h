@@ -27,8 +27,11 @@ struct leveldb_scan {
  * there: scan->exists is false. */
 int leveldb_scan(struct volume *volume, const char *dir,
                  struct leveldb_scan *scan);
-/* Cuts torn tails, durably: LevelDB refuses some of them. */
-int leveldb_cut(struct volume *volume, const struct leveldb_scan *scan);
+/* Cuts torn tails, durably: LevelDB refuses some of them. Removes tables that
+ * an unfinished compaction left: LevelDB does so too, but not before it has
+ * found room to open. */
+int leveldb_cut(struct volume *volume, const char *dir,
+                const struct leveldb_scan *scan);
 
 /* ---- leveldb_log.c: one file of records in blocks of 32 kB */
 typedef int leveldb_record_fn(void *arg, struct slice record);

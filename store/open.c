@@ -190,7 +190,7 @@ static int begin_writing(struct store *store)
         }
     }
     if (err == 0) {
-        err = leveldb_cut(volume, &store->leveldb);
+        err = leveldb_cut(volume, store->checkpoint_dir, &store->leveldb);
     }
     if (err == 0) {
         err = file_make_dir(volume, store->checkpoint_dir);

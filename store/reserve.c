@@ -51,8 +51,8 @@ int reserve_keep(struct reserve *reserve)
     if (reserve->held || reserve_free(reserve) < wanted) {
         return 0;
     }
-    reserve->released = false;
     if (reserve->size == 0) {
+        reserve->released = false;
         return 0;
     }
     reserve_path(reserve, path);
@@ -67,6 +67,7 @@ int reserve_keep(struct reserve *reserve)
     (void)close(fd); /* zeros */
     if (err == 0) {
         reserve->held = true;
+        reserve->released = false;
         return file_sync_dir(reserve->volume, reserve->dir);
     }
     (void)file_unlink(reserve->volume, path); /* nothing is in it */
@@ -105,9 +106,8 @@ uint64_t reserve_free(const struct reserve *reserve)
     return (uint64_t)st.f_bavail * st.f_frsize;
 }
 
+/* A disk that was full has room when it has the reserve, too. */
 bool reserve_low(const struct reserve *reserve)
 {
-    uint64_t wanted = reserve->released ? reserve->free_until : reserve->size;
-
-    return reserve_free(reserve) < wanted;
+    return reserve->released || reserve_free(reserve) < reserve->size;
 }

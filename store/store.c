@@ -5,6 +5,8 @@
 #include "base/err.h"
 #include "store/store_internal.h"
 
+#define ROOM (UINT64_C(16) << 20) /* bytes: LevelDB's buffer, log and more */
+
 enum {
     IDLE_ROUNDS = 20, /* two seconds: LevelDB has done what it had to do */
     MEASURE_EVERY = 8,
@@ -331,8 +333,9 @@ static int give_memory_back(struct store *store)
     int err;
 
     if (store->checkpoint.readers_count > 0 || store->checkpoint.db == NULL ||
-        store->volume.read_only) {
-        return 0;
+        store->volume.read_only || reserve_free(&store->reserves[0]) < ROOM ||
+        reserve_low(&store->reserves[0])) {
+        return 0; /* to open LevelDB takes room */
     }
     err = checkpoint_reopen(&store->checkpoint);
     if (err == ERR_BUSY) {
@@ -380,14 +383,23 @@ void store_space(struct store *store, struct store_space *space)
 {
     *space = (struct store_space){.free_bytes = UINT64_MAX};
     for (size_t i = 0; i < store->dirs_count; i++) {
-        uint64_t free_bytes = reserve_free(&store->reserves[i]);
+        struct reserve *reserve = &store->reserves[i];
+        uint64_t free_bytes;
+
+        /* Not at the first look, which is a start's; under load nothing is
+         * ever idle. */
+        if (store->looked && !store->failed && reserve_keep(reserve) != 0) {
+            store->failed = true; /* the next op says so */
+        }
+        free_bytes = reserve_free(reserve);
 
         if (free_bytes < space->free_bytes) {
             space->free_bytes = free_bytes;
         }
-        space->low = space->low || reserve_low(&store->reserves[i]);
+        space->low = space->low || reserve_low(reserve);
     }
     space->low = space->low || store->log.no_room;
+    store->looked = true;
 }
 
 void store_stats(const struct store *store, struct store_stats *stats)

@@ -43,7 +43,9 @@ void store_run(struct store *store, const struct store_op *ops, size_t count,
 int store_idle(struct store *store);
 const char *store_failure(const struct store *store); /* after an ERR_IO */
 
-/* Disk space, for REPLICA_DISK_SPACE: the smaller of the two directories. */
+/* Disk space, for REPLICA_DISK_SPACE: the smaller of the two directories. From
+ * the second call on it makes the reserve when that is missing and there is
+ * room: room there is only with the reserve. */
 struct store_space {
     uint64_t free_bytes;
     bool low; /* below the reserve: writes that add data are refused */

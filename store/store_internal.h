@@ -27,6 +27,7 @@ struct store {
     bool repair_state; /* one of its two copies is not what it should be */
     struct leveldb_scan leveldb;
     bool failed;
+    bool looked;                    /* at the free space, once at least */
     unsigned idle_rounds;           /* since the last op */
     uint64_t data_bytes, log_bytes; /* loaded and stored atomically */
 };

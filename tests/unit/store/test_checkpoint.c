@@ -1,5 +1,6 @@
 #include "store_test.h"
 
+#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -267,4 +268,23 @@ Test(store_checkpoint, idle_gives_leveldbs_memory_back)
     cr_assert_eq(read_checkpoint(&bench, 1, 1 << 18, &zxid), 100);
     cr_assert_eq(checkpoint(&bench, E1 + 7, 120), 0);
     cr_assert_eq(read_checkpoint(&bench, 1, 1 << 18, &zxid), 120);
+}
+
+/* What a compaction leaves that the power, or the disk's end, broke off. */
+Test(store_checkpoint, tables_of_no_version_are_removed)
+{
+    char path[512];
+    zxid_t zxid;
+    int fd;
+
+    populate(&bench);
+    bench_close(&bench);
+    (void)snprintf(path, sizeof(path), "%s/checkpoint/000999.ldb", bench.dir);
+    fd = open(path, O_CREAT | O_WRONLY, 0600);
+    cr_assert_eq(write(fd, "half a table", 12), 12);
+    (void)close(fd);
+    cr_assert_eq(verify(&bench), 0, "%s", bench.error);
+    bench_open(&bench);
+    cr_assert_not(has_file(&bench, "checkpoint/000999.ldb"));
+    cr_assert_eq(read_checkpoint(&bench, 1, 1 << 18, &zxid), 100);
 }
