@@ -1,1 +1,1 @@
-# none yet
+EXTRA_DIST += tests/interop/test_smoke.py
