@@ -292,7 +292,7 @@ static enum zk_code create_flags(const struct prep_work *work,
     if (flags < ZK_PERSISTENT || flags > ZK_PERSISTENT_SEQUENTIAL_TTL) {
         return ZK_BAD_ARGUMENTS;
     }
-    if ((ttl_node || ttl_op) && !context->ttl_nodes) {
+    if (ttl_node && !context->ttl_nodes) {
         return ZK_UNIMPLEMENTED;
     }
     if (ttl_node != ttl_op) {

@@ -110,6 +110,7 @@ Test(znode_prep, without_ttl_nodes_they_are_unimplemented)
     cr_assert_eq(ask_flags(ZK_OP_CREATE_TTL, 5, 10), ZK_UNIMPLEMENTED);
     cr_assert_eq(ask_flags(ZK_OP_CREATE_TTL, 5, 0), ZK_UNIMPLEMENTED);
     cr_assert_eq(ask_flags(ZK_OP_CREATE, 6, 0), ZK_UNIMPLEMENTED);
+    cr_assert_eq(ask_flags(ZK_OP_CREATE_TTL, 0, 10), ZK_BAD_ARGUMENTS);
     cr_assert_eq(ask_flags(ZK_OP_CREATE, 4, 0), ZK_OK);
 }
 
