@@ -63,12 +63,14 @@ configured() {
     }
 }
 
-# built DIR TARGET...: quiet unless it fails.
+# built DIR TARGET...: one target after the other, quiet unless one fails.
 built() {
     dir=$1
     shift
-    make -C "$dir" -j"$(nproc)" "$@" >"$dir/make.log" 2>&1 || {
-        tail -n 60 "$dir/make.log" >&2
-        die "the build failed (the log is $dir/make.log)"
-    }
+    for target in "$@"; do
+        make -C "$dir" -j"$(nproc)" "$target" >"$dir/make.log" 2>&1 || {
+            tail -n 60 "$dir/make.log" >&2
+            die "the build failed (the log is $dir/make.log)"
+        }
+    done
 }

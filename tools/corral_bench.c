@@ -286,8 +286,7 @@ static void print_text(const struct bench_options *options,
                      result->cpu_s * 1e6 / (double)result->done);
     }
     if (result->rss > 0) {
-        (void)printf("  server: %.1f MB resident\n",
-                     (double)result->rss / 1e6);
+        (void)printf("  server: %.1f MB resident\n", (double)result->rss / 1e6);
     }
 }
 

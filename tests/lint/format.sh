@@ -6,5 +6,5 @@ command -v clang-format >/dev/null 2>&1 || {
     exit 77
 }
 find base proto zab znode session store replica server client-lib tools tests \
-    -name '*.[ch]' | sort | xargs clang-format --dry-run -Werror &&
+    -name '*.[ch]' 2>/dev/null | sort | xargs clang-format --dry-run -Werror &&
     echo 'format: ok'

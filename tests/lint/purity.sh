@@ -3,7 +3,7 @@
 # number of replicas fit in one process. Usage: purity.sh BUILD_DIR
 build=${1:-.}
 failed=0
-banned='time|clock_gettime|gettimeofday|rand|srand|random|getenv|open|open64|openat|fopen|socket|connect|bind|read|write|fsync|fdatasync|sleep|usleep|nanosleep|pthread_[a-z_]*|event_[a-z_]*|evbuffer_[a-z_]*|leveldb_[a-z_]*'
+banned='time|clock_gettime|gettimeofday|rand|srand|random|getenv|open|open64|openat|fopen|socket|connect|bind|read|write|fsync|fdatasync|sleep|usleep|nanosleep|pthread_[a-z_]*|event_(add|del|new|free|assign|active|base_[a-z_]*)|evbuffer_[a-z_]*|leveldb_[a-z_]*'
 
 for lib in base proto zab znode session replica; do
     archive=$build/$lib/lib$lib.a

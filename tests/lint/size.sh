@@ -3,7 +3,7 @@
 cd "${1:-${srcdir:-.}}" || exit 99
 failed=0
 files=$(find base proto zab znode session store replica server client-lib tools \
-    tests -name '*.[ch]' -o -name '*.def' | sort)
+    tests -name '*.[ch]' -o -name '*.def' 2>/dev/null | sort)
 
 for file in $files; do
     lines=$(wc -l <"$file")
