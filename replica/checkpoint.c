@@ -5,13 +5,22 @@
 #include "base/err.h"
 #include "replica/replica_internal.h"
 
+/* Records are what a checkpoint costs, transactions what a start without it
+ * costs. Where a few znodes change all the time, records stay few: then the
+ * transactions count. */
+#define TXNS_PER_RECORD_MAX 16
+
+static size_t dirty_count(const struct replica *r);
+
 bool checkpoint_due(const struct replica *r)
 {
     if (r->dirty_since_ms == 0 || r->checkpoint_seq != 0 || r->loading ||
         r->job.type != JOB_NONE) {
         return false;
     }
-    return r->checkpoint_txns >= r->config.checkpoint_txns ||
+    return dirty_count(r) >= r->config.checkpoint_records ||
+           r->checkpoint_txns >=
+               TXNS_PER_RECORD_MAX * (uint64_t)r->config.checkpoint_records ||
            r->now_ms - r->dirty_since_ms >= r->config.checkpoint_ms ||
            tree_dirty_bytes(r->tree) >= r->config.checkpoint_bytes;
 }
@@ -67,4 +76,9 @@ void checkpoint_result(struct replica *r, const struct store_result *result)
     r->checkpoints++;
     op.zxid = r->checkpoint_zxid;
     replica_store(r, &op);
+}
+
+static size_t dirty_count(const struct replica *r)
+{
+    return tree_dirty_count(r->tree) + session_dirty_count(r->sessions);
 }

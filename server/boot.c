@@ -76,7 +76,7 @@ static void replica_from(const struct config *config,
     replica->container_check_ms = config->container_check_ms;
     replica->container_never_used_ms = config->container_never_used_ms;
     replica->container_max_per_minute = config->container_max_per_minute;
-    replica->checkpoint_txns = config->checkpoint_txns;
+    replica->checkpoint_records = config->checkpoint_records;
     replica->checkpoint_bytes = config->checkpoint_bytes;
     replica->checkpoint_ms = config->checkpoint_ms;
 }

@@ -39,7 +39,7 @@ static void set_defaults(struct config *config)
         .output_mark = 1024 * 1024,
         .segment_size = UINT64_C(64) << 20,
         .disk_reserve = UINT64_C(256) << 20,
-        .checkpoint_txns = 1000,
+        .checkpoint_records = 1000,
         .checkpoint_bytes = 256 * 1024,
         .checkpoint_ms = 1000,
         .proposals_inflight_max = 4096,

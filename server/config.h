@@ -37,7 +37,7 @@ struct config {
     uint32_t output_mark; /* bytes: stop feeding a connection above it */
     uint32_t output_max;  /* bytes: close a connection above it */
     uint64_t segment_size, disk_reserve; /* bytes: preAllocSize, diskReserve */
-    uint32_t checkpoint_txns, checkpoint_bytes, checkpoint_ms;
+    uint32_t checkpoint_records, checkpoint_bytes, checkpoint_ms;
     uint32_t proposals_inflight_max;
     bool force_sync, ttl_nodes, hard_quotas, skip_acl, digest_enabled;
     bool tcp_keep_alive;

@@ -283,7 +283,7 @@ static const struct config_key keys[] = {
     RANGE("outputMax", CONFIG_SIZE, output_max, 65536, 1073741824, 1),
     RANGE("proposalsInflightMax", CONFIG_INT, proposals_inflight_max, 1, 65536,
           1),
-    RANGE("checkpointTxns", CONFIG_INT, checkpoint_txns, 1, 100000, 1),
+    RANGE("checkpointRecords", CONFIG_INT, checkpoint_records, 1, 100000, 1),
     RANGE("checkpointBytes", CONFIG_SIZE, checkpoint_bytes, 4096, 16777216, 1),
     RANGE("checkpointMs", CONFIG_INT, checkpoint_ms, 20, 60000, 1),
     WORKS("logLevel", CONFIG_LEVEL, log_level),

@@ -41,7 +41,7 @@ void rig_init(struct rig *rig)
         .container_check_ms = 60000,
         .container_never_used_ms = 300000,
         .container_max_per_minute = 10000,
-        .checkpoint_txns = 1000,
+        .checkpoint_records = 1000,
         .checkpoint_bytes = 256 * 1024,
         .checkpoint_ms = 1000,
     };

@@ -289,7 +289,7 @@ Test(replica_slices, a_checkpoint_is_taken_between_deliveries)
     struct inspect_server view;
 
     rig_crash(&rig, 0);
-    rig.config.checkpoint_txns = 100000;
+    rig.config.checkpoint_records = 100000;
     rig.config.checkpoint_bytes = UINT32_MAX;
     rig_serve(&rig);
     rig_resume(&rig, client);
