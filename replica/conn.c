@@ -179,13 +179,13 @@ void conn_answered(struct replica *r, struct conn *conn)
     }
 }
 
-bool conns_take_inboxes(struct replica *r)
+void conns_take_inboxes(struct replica *r)
 {
     struct list todo;
 
     r->inboxes_wake = false;
     if (list_empty(&r->inboxes) || frames_wait(r)) {
-        return true;
+        return;
     }
     /* Walked from a list of its own: taking a frame may close any other. */
     list_init(&todo);
@@ -201,9 +201,6 @@ bool conns_take_inboxes(struct replica *r)
             break;
         }
     }
-    if (list_empty(&todo)) {
-        return true;
-    }
     /* The rest keeps its place in front. */
     while (!list_empty(&todo)) {
         struct list *last = todo.prev;
@@ -211,11 +208,13 @@ bool conns_take_inboxes(struct replica *r)
         list_remove(last);
         list_push_front(&r->inboxes, last);
     }
-    r->inboxes_wake = true;
-    return false;
+    /* What the budget cut short, in the middle of an inbox even, goes on. */
+    if (r->budget <= 0 && !list_empty(&r->inboxes)) {
+        r->inboxes_wake = true;
+    }
 }
 
-bool conns_unwatch(struct replica *r)
+void conns_unwatch(struct replica *r)
 {
     while (r->unwatched.count > 0 && r->budget > 0) {
         uint64_t id = *(uint64_t *)fifo_at(&r->unwatched, 0);
@@ -225,7 +224,6 @@ bool conns_unwatch(struct replica *r)
             fifo_pop(&r->unwatched);
         }
     }
-    return r->unwatched.count == 0;
 }
 
 void conns_free_gone(struct replica *r)

@@ -330,9 +330,9 @@ void conn_drained(struct replica *r, struct conn *conn);
 void conn_wait_turn(struct replica *r, struct conn *conn);
 void conn_outstanding(struct replica *r, struct conn *conn);
 void conn_answered(struct replica *r, struct conn *conn);
-/* Frames that waited, as far as they go; false: budget spent. */
-bool conns_take_inboxes(struct replica *r);
-bool conns_unwatch(struct replica *r); /* false: more to do */
+/* Frames that waited, as far as they go and the budget reaches. */
+void conns_take_inboxes(struct replica *r);
+void conns_unwatch(struct replica *r);
 void conns_free_gone(struct replica *r);
 void conns_finish(struct replica *r);
 

@@ -13,6 +13,7 @@ tests_unit_replica_SOURCES = \
 	tests/unit/replica/test_order.c \
 	tests/unit/replica/test_restart.c \
 	tests/unit/replica/test_slices.c \
+	tests/unit/replica/test_storm.c \
 	tests/unit/replica/test_watches.c
 tests_unit_replica_CFLAGS = $(test_cflags)
 tests_unit_replica_LDADD = $(replica_libs) $(unit_libs)
