@@ -9,7 +9,7 @@
 #include "base/mem.h"
 #include "tools/bench.h"
 
-#define PING_MS 2000
+#define PING_MS 10000
 
 struct run;
 
