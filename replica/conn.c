@@ -10,6 +10,7 @@ static bool take(struct replica *r, struct conn *conn, struct slice frame,
 static void take_inbox(struct replica *r, struct conn *conn);
 static void drop_inbox(struct conn *conn);
 static void unwatch(struct replica *r, uint64_t id);
+static void touch(struct replica *r, struct conn *conn);
 static void free_conn(struct conn *conn);
 
 struct conn *conn_find(const struct replica *r, uint64_t id)
@@ -48,10 +49,7 @@ void conn_frame(struct replica *r, const struct replica_input *input)
     conn->counts.received++;
     if (conn->state == CONN_OPEN) {
         /* Held or not, it shows that the client is there. */
-        if (r->leading && conn->touched_ms != r->now_ms) {
-            conn->touched_ms = r->now_ms;
-            session_touch(r->sessions, conn->session, r->now_ms);
-        }
+        touch(r, conn);
         if (input->frame.len >= 8 &&
             (int32_t)bytes_load32(input->frame.ptr + 4) == ZK_OP_PING) {
             client_ping(r, conn);
@@ -95,6 +93,13 @@ void conn_close(struct replica *r, struct conn *conn, const char *why)
     list_push_back(&r->gone, &conn->in_inboxes);
 }
 
+/* Whatever it has sent since stands in its socket, and not by its own doing. */
+bool conn_unheard(const struct replica *r, const struct conn *conn)
+{
+    return conn->state == CONN_HANDSHAKE ||
+           (conn->pauses != 0 && conn->output < r->config.output_mark);
+}
+
 void conn_pause(struct replica *r, struct conn *conn, enum conn_pause why)
 {
     if (conn->pauses == 0) {
@@ -130,6 +135,11 @@ bool conn_idle(const struct conn *conn)
 void conn_drained(struct replica *r, struct conn *conn)
 {
     conn->output = 0;
+    /* Above the mark nothing is read from it, so it cannot say that it is
+     * there; that it takes its answers says it. */
+    if (conn->state == CONN_OPEN) {
+        touch(r, conn);
+    }
     if (conn_idle(conn)) {
         return;
     }
@@ -337,6 +347,14 @@ static void unwatch(struct replica *r, uint64_t id)
         return;
     }
     *(uint64_t *)fifo_push(&r->unwatched) = id;
+}
+
+static void touch(struct replica *r, struct conn *conn)
+{
+    if (r->leading && conn->touched_ms != r->now_ms) {
+        conn->touched_ms = r->now_ms;
+        session_touch(r->sessions, conn->session, r->now_ms);
+    }
 }
 
 static void free_conn(struct conn *conn)

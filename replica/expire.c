@@ -23,7 +23,14 @@ void expire_tick(struct replica *r, uint32_t ticks_late)
                             &ids);
     for (size_t i = 0; i < count && write_possible(r); i++) {
         struct session *session = session_find(r->sessions, ids[i]);
+        const struct conn *conn = conn_find(r, session_conn(session));
 
+        /* Its pings would be there if we read them: our waiting, for the disk
+         * or for others, counts for nobody either. */
+        if (conn != NULL && conn_unheard(r, conn)) {
+            session_touch(r->sessions, session, r->now_ms);
+            continue;
+        }
         r->sessions_expired++;
         replica_log(r, REPLICA_INFO, "session_expired",
                     "session=0x%llx timeout_ms=%d", (unsigned long long)ids[i],

@@ -321,6 +321,8 @@ void conn_opened(struct replica *r, const struct replica_input *input);
 void conn_frame(struct replica *r, const struct replica_input *input);
 /* why NULL: the peer did it, nothing is to be said. */
 void conn_close(struct replica *r, struct conn *conn, const char *why);
+/* We do not read what it sends, or do not take it up yet. */
+bool conn_unheard(const struct replica *r, const struct conn *conn);
 void conn_pause(struct replica *r, struct conn *conn, enum conn_pause why);
 void conn_resume(struct replica *r, struct conn *conn, enum conn_pause why);
 struct order *conn_order(struct conn *conn);

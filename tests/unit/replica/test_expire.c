@@ -211,3 +211,62 @@ Test(replica_expire, garbage_goes_at_a_pace)
     rig_pass(&rig, 2500);
     cr_assert_eq(rig_view(&rig).znodes, 5);
 }
+
+/* It is we who do not read its pings: a slow disk ends nobody's session. */
+Test(replica_expire, not_while_we_do_not_read)
+{
+    struct test_client *client;
+
+    rig_finish(&rig);
+    rig_init(&rig);
+    rig.config.outstanding_max = 4;
+    rig_serve(&rig);
+    client = rig_connect(&rig);
+    for (int i = 0; i < 4; i++) {
+        rig_send(&rig, client, request_set("/", "x", -1));
+    }
+    for (int i = 0; i < 3; i++) { /* the disk says nothing */
+        rig.now_ms += 8000;
+        rig_tick(&rig, 0);
+    }
+    rig_settle(&rig);
+    cr_assert(!client->closed, "%s", client->why);
+    cr_assert_eq(rig_view(&rig).sessions_expired, 0);
+    rig_pass(&rig, 13000); /* now it could have said something */
+    cr_assert(client->closed);
+}
+
+Test(replica_expire, not_while_its_resume_waits)
+{
+    struct test_client *client = rig_connect(&rig);
+    struct test_client *other = rig_connect(&rig);
+
+    rig_hang_up(&rig, client);
+    rig_send(&rig, other, request_set("/", "x", -1));
+    rig_resume(&rig, client); /* behind what the disk has not written */
+    for (int i = 0; i < 3; i++) {
+        rig.now_ms += 8000;
+        rig_send(&rig, other, request_plain(ZK_OP_PING));
+        rig_tick(&rig, 0);
+    }
+    rig_settle(&rig);
+    cr_assert(!client->refused);
+    cr_assert_eq(rig_view(&rig).sessions_expired, 0);
+}
+
+/* A client on a slow line that reads long answers is there. */
+Test(replica_expire, who_takes_answers_is_there)
+{
+    struct test_client *client = rig_connect(&rig);
+
+    for (int i = 0; i < 4; i++) {
+        struct replica_input input = {.type = REPLICA_CLIENT_DRAINED,
+                                      .conn_id = client->conn_id};
+
+        rig_pass(&rig, 8000);
+        rig_step(&rig, &input);
+    }
+    cr_assert(!client->closed);
+    rig_pass(&rig, 13000);
+    cr_assert(client->closed);
+}
