@@ -10,6 +10,8 @@
  * transactions count. */
 #define TXNS_PER_RECORD_MAX 16
 
+#define COPY_PER_SLICE ((size_t)1024 * 1024) /* bytes */
+
 static size_t dirty_count(const struct replica *r);
 
 bool checkpoint_due(const struct replica *r)
@@ -38,26 +40,46 @@ void checkpoint_start(struct replica *r)
     r->dirty_since_ms = 0;
 }
 
-bool checkpoint_slice(struct replica *r, struct job *job)
+/* All that changed is in job->bytes: the marker behind it, and room for the
+ * whole where the disk thread will read it. */
+static void complete(struct replica *r, struct job *job)
 {
-    struct marker_record marker;
-    struct store_op op = {.type = STORE_CHECKPOINT};
-
-    if (!session_dirty_take(r->sessions, RECORDS_PER_SLICE, &job->bytes) ||
-        !tree_dirty_take(r->tree, RECORDS_PER_SLICE, &job->bytes)) {
-        return false;
-    }
-    CHECK(r->checkpoint_taking == r->zxid_delivered);
-    marker = (struct marker_record){
+    struct marker_record marker = {
         .zxid = r->zxid_delivered,
         .tree_digest = tree_digest(r->tree),
         .session_digest = session_digest(r->sessions),
         .znode_count = tree_count(r->tree) - 1, /* the root counts twice */
         .session_count = session_count(r->sessions),
     };
+
+    CHECK(r->checkpoint_taking == r->zxid_delivered);
     record_put_marker(&job->bytes, &marker);
+    job->frame = blob_create(job->bytes.len, &job->copy_to);
+    job->index = 0;
+}
+
+bool checkpoint_slice(struct replica *r, struct job *job)
+{
+    struct store_op op = {.type = STORE_CHECKPOINT};
+    size_t part;
+
+    if (job->frame == NULL) {
+        if (!session_dirty_take(r->sessions, nodes_per_slice(r), &job->bytes) ||
+            !tree_dirty_take(r->tree, nodes_per_slice(r), &job->bytes)) {
+            return false;
+        }
+        complete(r, job);
+    }
+    part = job->bytes.len - job->index;
+    part = part < COPY_PER_SLICE ? part : COPY_PER_SLICE;
+    memcpy(job->copy_to + job->index, job->bytes.data + job->index, part);
+    job->index += part;
+    if (job->index < job->bytes.len) {
+        return false;
+    }
     op.zxid = r->zxid_delivered;
-    op.payload = blob_copy(buf_bytes(&job->bytes));
+    op.payload = job->frame;
+    job->frame = NULL; /* it goes with the op */
     replica_store(r, &op);
     r->checkpoint_seq = r->store_seq;
     return true;

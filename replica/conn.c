@@ -229,8 +229,8 @@ void conns_unwatch(struct replica *r)
     while (r->unwatched.count > 0 && r->budget > 0) {
         uint64_t id = *(uint64_t *)fifo_at(&r->unwatched, 0);
 
-        r->budget -= WATCHES_REMOVED_AT_ONCE;
-        if (watch_remove_conn(r->watches, id, WATCHES_REMOVED_AT_ONCE)) {
+        r->budget -= (int)unwatched_per_slice(r);
+        if (watch_remove_conn(r->watches, id, unwatched_per_slice(r))) {
             fifo_pop(&r->unwatched);
         }
     }
@@ -343,7 +343,7 @@ static void unwatch(struct replica *r, uint64_t id)
         return;
     }
     if (r->holds == 0 &&
-        watch_remove_conn(r->watches, id, WATCHES_REMOVED_AT_ONCE)) {
+        watch_remove_conn(r->watches, id, unwatched_per_slice(r))) {
         return;
     }
     *(uint64_t *)fifo_push(&r->unwatched) = id;

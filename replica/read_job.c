@@ -68,7 +68,7 @@ bool job_slice(struct replica *r)
         r->budget = 0;
         return false;
     }
-    r->budget -= STEP_BUDGET / 4;
+    r->budget -= r->slice_units / 4;
     if (job->type == JOB_CHECKPOINT) {
         job_end(r);
         return true;
@@ -126,7 +126,7 @@ static bool slice(struct replica *r, struct job *job)
         case JOB_SET_WATCHES:
             return read_set_watches_some(r, job->conn,
                                          &job->request.set_watches, &job->index,
-                                         WATCHES_AT_ONCE);
+                                         nodes_per_slice(r));
         case JOB_NONE:
             break;
     }

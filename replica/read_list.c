@@ -8,7 +8,6 @@
 
 /* Length, reply header and the end of a multi's answer. */
 #define MULTI_AROUND ((size_t)(4 + ZK_REPLY_HEADER_SIZE + 9))
-#define PARTS_PER_SLICE 1000
 /* Nodes touched per unit of budget: about 100 ns each. */
 #define NAMES_PER_UNIT 2
 
@@ -39,7 +38,7 @@ enum read_status read_names(struct replica *r, struct conn *conn,
     if (reply->code != ZK_OK) {
         return READ_ANSWER;
     }
-    if (znode_children_count(node) > NAMES_AT_ONCE) {
+    if (znode_children_count(node) > names_at_once(r)) {
         return READ_LONG;
     }
     if (request->path_watch.watch) {
@@ -66,7 +65,7 @@ enum read_status read_ephemerals(struct replica *r, struct conn *conn,
     struct slice *paths;
     bool all = all_prefixes(prefix);
 
-    if (count > NODES_AT_ONCE) {
+    if (count > nodes_per_slice(r)) {
         return READ_LONG;
     }
     paths = ARENA_NEW(r->arena, struct slice, count + 1);
@@ -88,7 +87,7 @@ enum read_status read_count(struct replica *r, struct conn *conn,
                             struct client_reply *reply)
 {
     const struct znode *root, *node;
-    int32_t count = 0;
+    size_t count = 0;
 
     reply->code = find_readable(r, conn, request->path.path, &root);
     if (reply->code != ZK_OK) {
@@ -101,11 +100,11 @@ enum read_status read_count(struct replica *r, struct conn *conn,
     }
     node = root;
     while ((node = znode_walk_next(root, node)) != NULL) {
-        if (++count > NODES_AT_ONCE) {
+        if (++count > nodes_per_slice(r)) {
             return READ_LONG;
         }
     }
-    reply->value.value = count;
+    reply->value.value = (int32_t)count;
     return READ_ANSWER;
 }
 
@@ -125,7 +124,7 @@ enum read_status read_multi(struct replica *r, struct conn *conn,
             read_find(r, op->path_watch.path, &node) == ZK_OK) {
             names += znode_children_count(node);
         }
-        if (i + 1 > NODES_AT_ONCE || names > NAMES_AT_ONCE) {
+        if (i + 1 > nodes_per_slice(r) || names > names_at_once(r)) {
             return READ_LONG;
         }
     }
@@ -141,15 +140,15 @@ enum read_status read_multi(struct replica *r, struct conn *conn,
 bool read_list_slice(struct replica *r, struct job *job)
 {
     if (job->type == JOB_NAMES) {
-        return names_some(r, job, NAMES_PER_SLICE);
+        return names_some(r, job, names_per_slice(r));
     }
-    return ephemerals_some(r, job, NAMES_PER_SLICE);
+    return ephemerals_some(r, job, names_per_slice(r));
 }
 
 bool read_count_slice(struct replica *r, struct job *job)
 {
     (void)r;
-    for (size_t i = 0; i < NAMES_PER_SLICE; i++) {
+    for (size_t i = 0; i < names_per_slice(r); i++) {
         job->at = znode_walk_next(job->root, job->at);
         if (job->at == NULL) {
             return true;
@@ -162,9 +161,9 @@ bool read_count_slice(struct replica *r, struct job *job)
 /* Part after part; a long list among them over several slices. */
 bool read_multi_slice(struct replica *r, struct job *job)
 {
-    for (size_t i = 0; i < PARTS_PER_SLICE; i++) {
+    for (size_t i = 0; i < nodes_per_slice(r); i++) {
         if (job->root != NULL) {
-            if (!names_some(r, job, NAMES_PER_SLICE)) {
+            if (!names_some(r, job, names_per_slice(r))) {
                 return false;
             }
             job->root = NULL;
@@ -304,7 +303,7 @@ static void part_append(struct replica *r, struct job *job,
 
     if (op->op == ZK_OP_GET_CHILDREN &&
         find_readable(r, job->conn, op->path_watch.path, &node) == ZK_OK &&
-        znode_children_count(node) > NODES_AT_ONCE) {
+        znode_children_count(node) > nodes_per_slice(r)) {
         writer.at = buf_extend(&job->bytes, 4 + 1 + 4 + 4);
         jute_write_int(&writer, ZK_OP_GET_CHILDREN);
         jute_write_bool(&writer, false);

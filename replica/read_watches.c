@@ -39,7 +39,7 @@ enum read_status read_set_watches(struct replica *r, struct conn *conn,
     }
     if (set->data_count + set->exist_count + set->child_count +
             set->persistent_count + set->recursive_count >
-        WATCHES_AT_ONCE) {
+        nodes_per_slice(r)) {
         return READ_LONG;
     }
     (void)read_set_watches_some(r, conn, set, &index, SIZE_MAX);

@@ -34,6 +34,9 @@ struct replica *replica_create(const struct replica_config *config,
     config_copy(r, config);
     r->self_id = config->zab.self_id;
     r->standalone = config->zab.members_count == 1;
+    r->slice_units =
+        config->slice_units == 0 ? SLICE_UNITS : (int)config->slice_units;
+    CHECK(r->slice_units >= 4);
     r->zab = zab_create(&config->zab, durable);
     r->tree = tree_create(seed(r, 0));
     r->prep = prep_create(r->tree, seed(r, 1));
@@ -106,7 +109,7 @@ void replica_step(struct replica *r, const struct replica_input *input,
     r->out = effects;
     r->now_ms = input->now_ms;
     r->wall_ms = input->wall_ms;
-    r->budget = STEP_BUDGET;
+    r->budget = r->slice_units;
     arena_reset(r->arena);
     step(r, input);
     if (input->type == REPLICA_CONTINUE ||

@@ -33,6 +33,9 @@ struct replica_config {
     struct slice ensemble_name; /* ensembleAuthName or ptr NULL; copied */
     int64_t container_check_ms, container_never_used_ms;
     uint32_t container_max_per_minute;
+    /* Work of one step, about a quarter of a microsecond each; at least 4; 0:
+     * a millisecond's. Tests and the simulator make it small. */
+    uint32_t slice_units;
     /* A checkpoint is taken after so many changed records (or sixteen times
      * as many txns), changed bytes or ms. */
     uint32_t checkpoint_records, checkpoint_bytes, checkpoint_ms;

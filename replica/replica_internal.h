@@ -29,19 +29,11 @@
 
 /* Work of one step, in units of about a quarter of a microsecond: a slice is
  * about a millisecond. Counted, never timed: the same inputs must give the same
- * effects. */
-#define STEP_BUDGET 4000
+ * effects. replica_config's slice_units, when that is 0. */
+#define SLICE_UNITS 4000
 #define COST_FRAME 4    /* a small request */
 #define COST_DELIVERY 8 /* a small txn */
 #define COST_EVENT 1
-/* What is done at once; more of it becomes a job. */
-#define NAMES_AT_ONCE 10000 /* DESIGN 2.17 */
-#define WATCHES_AT_ONCE 1000
-#define NODES_AT_ONCE 1000
-/* Per slice of a job. */
-#define NAMES_PER_SLICE 8000
-#define RECORDS_PER_SLICE 1000
-#define WATCHES_REMOVED_AT_ONCE 2000
 
 #define TICK_MS 20
 #define DIGESTS_MAX 1024
@@ -168,7 +160,8 @@ enum job_type {
 struct job {
     enum job_type type;
     struct conn *conn; /* whose read this is */
-    struct blob *frame;
+    struct blob *frame; /* of the read; a checkpoint's payload in the making */
+    uint8_t *copy_to;   /* its bytes */
     int64_t taken_ms;
     struct client_request request; /* of frame, in job_arena */
     const struct znode *root, *at;
@@ -209,7 +202,7 @@ struct replica {
     struct replica_effects *out;
     struct arena *arena; /* reset at its begin */
     int64_t now_ms, wall_ms, started_ms;
-    int budget;
+    int slice_units, budget;
     bool started;
     bool fatal;     /* REPLICA_FATAL was said: nothing happens any more */
     bool work_left; /* CONTINUE goes on; other steps leave it alone */
@@ -278,6 +271,25 @@ struct replica {
 static inline bool frames_wait(const struct replica *r)
 {
     return r->delivery.active || r->holds > 0 || !r->serving;
+}
+
+/* What is done at once, and in one slice of what is not. */
+static inline size_t names_at_once(const struct replica *r)
+{
+    return (size_t)r->slice_units * 5 / 2; /* 10,000: DESIGN 2.17 */
+}
+static inline size_t names_per_slice(const struct replica *r)
+{
+    return (size_t)r->slice_units * 2;
+}
+/* Nodes looked for by path, records made, watches set. */
+static inline size_t nodes_per_slice(const struct replica *r)
+{
+    return (size_t)r->slice_units / 4;
+}
+static inline size_t unwatched_per_slice(const struct replica *r)
+{
+    return (size_t)r->slice_units / 2;
 }
 
 /* ---- replica.c */

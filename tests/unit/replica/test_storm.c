@@ -44,6 +44,24 @@ static struct client_request draw_simple(int which)
     }
 }
 
+static struct client_request draw_set_watches(void)
+{
+    static struct slice paths[3];
+
+    for (int i = 0; i < 3; i++) {
+        paths[i] = slice_from_text(draw_path(i));
+    }
+    return (struct client_request){
+        .op = ZK_OP_SET_WATCHES,
+        .set_watches = {.relative_zxid = zxid_make(1, (uint32_t)draw(200)),
+                        .data = paths,
+                        .data_count = 3,
+                        .exist = paths,
+                        .exist_count = 2,
+                        .child = paths,
+                        .child_count = 1}};
+}
+
 static struct client_request draw_request(void)
 {
     static const enum zk_op reads[] = {ZK_OP_EXISTS, ZK_OP_GET_DATA,
@@ -51,9 +69,9 @@ static struct client_request draw_request(void)
     static const enum zk_op paths[] = {ZK_OP_GET_ACL, ZK_OP_SYNC,
                                        ZK_OP_GET_EPHEMERALS,
                                        ZK_OP_GET_ALL_CHILDREN_NUMBER};
-    static struct client_request ops[2];
+    static struct client_request ops[3];
 
-    switch (draw(12)) {
+    switch (draw(14)) {
         case 0:
         case 1:
         case 2:
@@ -72,6 +90,13 @@ static struct client_request draw_request(void)
             return request_type(ZK_OP_REMOVE_WATCHES, draw_path(0), 3);
         case 8:
             return request_plain(ZK_OP_PING);
+        case 9:
+            ops[0] = request_watch(ZK_OP_GET_CHILDREN, draw_path(0), false);
+            ops[1] = request_watch(ZK_OP_GET_DATA, draw_path(1), false);
+            ops[2] = request_watch(ZK_OP_GET_CHILDREN, "/", false);
+            return request_multi(ZK_OP_MULTI_READ, ops, 3);
+        case 10:
+            return draw_set_watches();
         default:
             return request_watch(reads[draw(4)], draw_path(0), draw(2) == 0);
     }
@@ -108,8 +133,7 @@ static void use_client(struct test_client *client)
         rig_send(&rig, client, request_plain(ZK_OP_CLOSE_SESSION));
     } else if (draw(40) == 0) {
         /* Without a ping, which is answered to another xid. */
-        rig_raw(&rig, client, 12 + (int32_t)draw(110),
-                SLICE_LITERAL("\1\2\3"));
+        rig_raw(&rig, client, 12 + (int32_t)draw(110), SLICE_LITERAL("\1\2\3"));
     } else if (!client->paused || draw(10) == 0) {
         rig_send(&rig, client, draw_request());
     }
@@ -198,6 +222,7 @@ static void storm(uint64_t seed)
     rig.config.zab.proposals_inflight_max = 1 + (uint32_t)draw(10);
     rig.config.output_mark = 50 + (uint32_t)draw(2000);
     rig.config.checkpoint_records = 5 + (uint32_t)draw(200);
+    rig.config.slice_units = draw(2) == 0 ? 0 : 4 + (uint32_t)draw(40);
     rig_serve(&rig);
     for (int k = 0; k < CLIENTS; k++) {
         rig_open(&rig)->quiet = true;
