@@ -5,6 +5,9 @@
 #include "proto/record.h"
 #include "znode/tree_internal.h"
 
+/* One call stays short also when a few thousand znodes are big. */
+#define TAKE_BYTES_MAX ((size_t)1024 * 1024)
+
 /* Fields of a record besides path and data, about. */
 #define RECORD_FIXED 64
 /* Memory that an idle list may keep. */
@@ -78,8 +81,10 @@ void dirty_deleted(struct dirty *dirty, struct znode *node, struct slice path)
 bool tree_dirty_take(struct tree *tree, size_t max, struct buf *list)
 {
     struct dirty *dirty = &tree->dirty;
+    size_t enough = list->len + TAKE_BYTES_MAX;
 
-    for (size_t i = 0; i < max && dirty->taken < dirty->count; i++) {
+    for (size_t i = 0;
+         i < max && dirty->taken < dirty->count && list->len < enough; i++) {
         take_entry(tree, &dirty->entries[dirty->taken++], list);
     }
     if (dirty->taken < dirty->count) {

@@ -106,8 +106,8 @@ bool tree_apply(struct tree *tree, zxid_t zxid, const struct txn *txn,
                 struct arena *arena, struct apply_result *result);
 
 /* ---- Checkpoint: records of what changed since the last take, with deletes.
- * Appends at most max records; false: more to do, call again before the next
- * tree_apply(). */
+ * Appends at most max records, or about 1 MB; false: more to do, call again
+ * before the next tree_apply(). */
 bool tree_dirty_take(struct tree *tree, size_t max, struct buf *list);
 size_t tree_dirty_count(const struct tree *tree);
 size_t tree_dirty_bytes(const struct tree *tree); /* about, of records */
