@@ -159,7 +159,7 @@ enum job_type {
 };
 struct job {
     enum job_type type;
-    struct conn *conn; /* whose read this is */
+    struct conn *conn;  /* whose read this is */
     struct blob *frame; /* of the read; a checkpoint's payload in the making */
     uint8_t *copy_to;   /* its bytes */
     int64_t taken_ms;
