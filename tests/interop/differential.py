@@ -9,8 +9,8 @@ session ids and passwords, times, the order of children, and zxids, which are
 renamed in order of first appearance in successful writes (Apache spends zxids
 on refusals, corrald does not). The zxid in the header of a read or refusal is
 held only against the session's last one. Where ZooKeeper 3.8 (the peer here)
-and 3.10 (the reference) answer differently, RULES says so. --self compares
-Apache with itself, to test the test.
+and 3.10 (the reference) answer differently, reconcile() and allowed_38() say
+so. --self compares Apache with itself, to test the test.
 """
 
 import argparse
