@@ -10,6 +10,8 @@
  * transactions count. */
 #define TXNS_PER_RECORD_MAX 16
 
+/* Changed while a checkpoint is being written: more is not delivered. */
+#define DIRTY_BYTES_MAX ((size_t)32 * 1024 * 1024)
 #define COPY_PER_SLICE ((size_t)1024 * 1024) /* bytes */
 
 static size_t dirty_count(const struct replica *r);
@@ -25,6 +27,14 @@ bool checkpoint_due(const struct replica *r)
                TXNS_PER_RECORD_MAX * (uint64_t)r->config.checkpoint_records ||
            r->now_ms - r->dirty_since_ms >= r->config.checkpoint_ms ||
            tree_dirty_bytes(r->tree) >= r->config.checkpoint_bytes;
+}
+
+/* Nothing else slows writers down to what LevelDB takes: without this each
+ * checkpoint would be longer than the one before. */
+bool checkpoint_behind(const struct replica *r)
+{
+    return r->checkpoint_seq != 0 &&
+           tree_dirty_bytes(r->tree) >= DIRTY_BYTES_MAX;
 }
 
 void checkpoint_start(struct replica *r)

@@ -49,7 +49,8 @@ bool deliver_slice(struct replica *r)
             return false;
         }
         d->applied = true;
-        r->budget -= COST_DELIVERY;
+        r->budget -=
+            COST_DELIVERY + (int)(blob_bytes(d->payload).len / BYTES_PER_UNIT);
     }
     if (!tell_events(r)) {
         return false;

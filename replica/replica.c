@@ -354,6 +354,8 @@ static bool run_one(struct replica *r)
         job_slice(r);
     } else if (checkpoint_due(r)) {
         checkpoint_start(r);
+    } else if (r->queue.count > 0 && checkpoint_behind(r)) {
+        return false; /* its result goes on */
     } else if (r->queue.count > 0) {
         take_queued(r);
     } else if (role_changed(r)) {

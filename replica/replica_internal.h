@@ -34,6 +34,7 @@
 #define COST_FRAME 4    /* a small request */
 #define COST_DELIVERY 8 /* a small txn */
 #define COST_EVENT 1
+#define BYTES_PER_UNIT 512 /* of a txn: copied, and hashed for the digest */
 
 #define TICK_MS 20
 #define DIGESTS_MAX 1024
@@ -457,6 +458,7 @@ void load_end(struct replica *r, zxid_t zxid);
 
 /* ---- checkpoint.c, expire.c, containers.c */
 bool checkpoint_due(const struct replica *r);
+bool checkpoint_behind(const struct replica *r); /* deliveries wait */
 void checkpoint_start(struct replica *r);
 bool checkpoint_slice(struct replica *r, struct job *job);
 void checkpoint_result(struct replica *r, const struct store_result *result);

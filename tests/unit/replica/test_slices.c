@@ -328,3 +328,64 @@ Test(replica_slices, a_hold_stops_the_world_but_pings)
     rig_expect(other, "1 create z3 /a\n");
     cr_assert_eq(client->answers, 1);
 }
+
+static char *letters(size_t count)
+{
+    char *text = mem_alloc(count + 1);
+
+    memset(text, 'x', count);
+    text[count] = '\0';
+    return text;
+}
+
+/* Else the checkpoints of a disk that is slower than its writers would grow
+ * until the memory ends. */
+Test(replica_slices, deliveries_wait_for_a_checkpoint_far_behind)
+{
+    enum { NODES = 50 };
+    char *megabyte = letters(1000000);
+    char path[64];
+    int log_ops = 0;
+
+    fill("", NODES, ZK_PERSISTENT);
+    rig_pass(&rig, 1500);
+    client->answers = 0;
+    for (int i = 0; i < NODES; i++) {
+        snprintf(path, sizeof(path), "/n%06d", i);
+        rig_send(&rig, client, request_set(path, megabyte, -1));
+    }
+    /* The log goes on, as it does on a disk; the checkpoint does not. */
+    for (; log_ops < NODES; log_ops++) {
+        cr_assert(rig_disk(&rig));
+        go_on();
+    }
+    cr_assert_gt(client->answers, 30);
+    cr_assert_lt(client->answers, 40);
+    cr_assert(!replica_has_work(rig.replica));
+    rig_send(&rig, other, request_watch(ZK_OP_EXISTS, "/", false));
+    cr_assert_eq(other->answers, 1); /* reads go on */
+    rig_settle(&rig);
+    cr_assert_eq(client->answers, NODES);
+    cr_assert_eq(client->asked_count, 0);
+    mem_free(megabyte);
+}
+
+Test(replica_slices, large_data_have_a_step_of_their_own)
+{
+    char *text = letters(4000000);
+
+    rig_finish(&rig);
+    rig_init(&rig);
+    rig.config.frame_size_max = 8 * 1024 * 1024;
+    rig.config.checkpoint_bytes = UINT32_MAX; /* no checkpoint between them */
+    rig_serve(&rig);
+    client = rig_connect(&rig);
+    rig_make(&rig, client, "/n", "");
+    rig_send(&rig, client, request_set("/n", text, -1));
+    rig_send(&rig, client, request_set("/n", text, -1));
+    rig_disk(&rig);
+    cr_assert(replica_has_work(rig.replica)); /* before it looks for more */
+    rig_settle(&rig);
+    cr_assert_eq(client->asked_count, 0);
+    mem_free(text);
+}
