@@ -43,7 +43,9 @@ def main():
             number += 1
             while any(p.poll() is None for p in running):
                 for word in WORDS:
-                    assert server.word(word), word
+                    # Nothing watched, not 128 transactions yet: nothing to say.
+                    assert server.word(word) or word in (
+                        'wchp', 'wchc', 'hash'), word
             for process in running:
                 out = process.stdout.read()
                 assert process.wait() == 0, (process.args, out)
