@@ -149,6 +149,10 @@ static bool tell_conns(struct replica *r, const struct tree_event *event)
         if (conn != NULL &&
             (open || acl_allows(acl, acl_count, ZK_PERM_READ, conn->auth.items,
                                 conn->auth.count))) {
+            /* A ping may pass the rest of this txn by. */
+            if (d->zxid > conn->zxid_sent) {
+                conn->zxid_sent = d->zxid;
+            }
             packet_send(r, conn, slice_make(packet, size));
         }
     }

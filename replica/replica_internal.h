@@ -85,7 +85,7 @@ struct conn {
     struct order *order;     /* NULL: nothing was ever queued */
     struct session *session; /* OPEN: as long as the session is */
     uint64_t session_id;
-    zxid_t zxid_sent; /* highest of a reply header: never goes back */
+    zxid_t zxid_sent; /* highest of a header: never goes back */
     struct auth_list auth;
     struct conn_counts counts;
     int64_t touched_ms;

@@ -76,6 +76,28 @@ Test(replica_slices, a_session_with_many_ephemerals_closes)
     cr_assert_eq(rig_view(&rig).ephemerals, 0);
 }
 
+/* Clients take what they have seen from every header, and say it when they
+ * connect again: to another server, perhaps, that has not seen the event. */
+Test(replica_slices, no_ping_is_older_than_the_events_before_it)
+{
+    fill("", 20000, ZK_EPHEMERAL);
+    rig_pass(&rig, 1500);
+    rig_ask(&rig, other, request_type(ZK_OP_ADD_WATCH, "/", 1));
+    buf_clear(&other->text);
+    other->quiet = true;
+    rig_send(&rig, client, request_plain(ZK_OP_CLOSE_SESSION));
+    rig_disk(&rig);
+    while (other->events == 0) {
+        rig_continue(&rig);
+    }
+    cr_assert(replica_has_work(rig.replica));
+    other->quiet = false;
+    rig_send(&rig, other, request_plain(ZK_OP_PING));
+    rig_expect(other, "-2 ping z20003\n");
+    other->quiet = true;
+    rig_settle(&rig);
+}
+
 /* The tick must not prepare anything against half of a txn either. */
 Test(replica_slices, a_session_expires_while_another_closes)
 {
