@@ -23,10 +23,11 @@ fi
     echo 'tidy: ok, nothing changed'
     exit 0
 }
-echo "$files" | xargs -P "$(nproc)" -n 4 clang-tidy --quiet -- \
-    -std=c11 -D_GNU_SOURCE -I. -I"$build" 2>&1 | grep -v 'warnings generated' \
-    >"$build/tidy.out"
-if grep -E 'error:|warning:' "$build/tidy.out"; then
+export build
+echo "$files" | xargs -P "$(nproc)" -n 4 sh -c 'clang-tidy --quiet "$@" -- \
+    -std=c11 -D_GNU_SOURCE -I. -I"$build" 2>&1 || echo "error: clang-tidy: $*"' \
+    tidy | grep -v 'warnings generated' >"$build/tidy.out"
+if grep -qE 'error:|warning:|Error' "$build/tidy.out"; then
     cat "$build/tidy.out"
     exit 1
 fi
