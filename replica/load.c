@@ -110,7 +110,11 @@ static int load_entry(struct replica *r, const struct record_entry *entry)
             return err != 0 ? err : session_load(r->sessions, &session);
         case 'm':
             r->marker_seen = true;
-            return record_get_marker(entry, &r->marker);
+            err = record_get_marker(entry, &r->marker);
+            if (err == 0) { /* its key comes first */
+                tree_load_expect(r->tree, r->marker.znode_count);
+            }
+            return err;
         default:
             return ERR_CORRUPT;
     }
