@@ -106,7 +106,8 @@ static bool tell_events(struct replica *r)
                                         r->delivery_arena, &d->conn_ids);
             d->conn_at = 0;
             d->fired = true;
-            r->budget -= COST_EVENT;
+            r->budget -=
+                COST_EVENT + (int)(event->path.len / PATH_BYTES_PER_UNIT);
         }
         if (!tell_conns(r, event)) {
             return false;

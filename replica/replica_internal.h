@@ -34,7 +34,8 @@
 #define COST_FRAME 4    /* a small request */
 #define COST_DELIVERY 8 /* a small txn */
 #define COST_EVENT 1
-#define BYTES_PER_UNIT 512 /* of a txn: copied, and hashed for the digest */
+#define PATH_BYTES_PER_UNIT 32 /* of an event: all the paths above */
+#define BYTES_PER_UNIT 512     /* of a txn: copied, and hashed for the digest */
 
 #define TICK_MS 20
 #define DIGESTS_MAX 1024

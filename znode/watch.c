@@ -12,7 +12,13 @@ static void tell_once(struct watch_table *table, enum watch_kind kind,
                       struct slice path);
 static void tell_always(struct watch_table *table, enum watch_kind kind,
                         struct slice path);
-static void tell_above(struct watch_table *table, struct slice path);
+static void tell_entry(struct watch_table *table, enum watch_kind kind,
+                       const struct watch_path *entry);
+static void tell_above(struct watch_table *table, struct slice path,
+                       struct arena *arena);
+static uint64_t *hashes_above(const struct watch_table *table,
+                              struct slice path, struct arena *arena,
+                              size_t *count);
 static void tell(struct watch_table *table, struct watch_conn *conn);
 
 static const enum watch_kind kinds[] = {
@@ -107,13 +113,13 @@ size_t watch_fire(struct watch_table *table, enum zk_event_type type,
             tell_once(table, WATCH_DATA, path);
             tell_once(table, WATCH_CHILD, path);
             tell_always(table, WATCH_PERSISTENT, path);
-            tell_above(table, path);
+            tell_above(table, path, arena);
             break;
         case ZK_EVENT_CREATED:
         case ZK_EVENT_DATA_CHANGED:
             tell_once(table, WATCH_DATA, path);
             tell_always(table, WATCH_PERSISTENT, path);
-            tell_above(table, path);
+            tell_above(table, path, arena);
             break;
     }
     *conn_ids = ARENA_NEW(arena, uint64_t, table->told_count);
@@ -192,8 +198,12 @@ static void tell_once(struct watch_table *table, enum watch_kind kind,
 static void tell_always(struct watch_table *table, enum watch_kind kind,
                         struct slice path)
 {
-    const struct watch_path *entry =
-        watch_path_find(table, watch_side(kind), path);
+    tell_entry(table, kind, watch_path_find(table, watch_side(kind), path));
+}
+
+static void tell_entry(struct watch_table *table, enum watch_kind kind,
+                       const struct watch_path *entry)
+{
     uint32_t number = entry == NULL ? 0 : entry->first[watch_list(kind)];
 
     for (; number != 0; number = watch_at(table, number)->next) {
@@ -202,16 +212,54 @@ static void tell_always(struct watch_table *table, enum watch_kind kind,
 }
 
 /* Recursive watches, from the path itself up to the root. */
-static void tell_above(struct watch_table *table, struct slice path)
+static void tell_above(struct watch_table *table, struct slice path,
+                       struct arena *arena)
 {
+    const enum watch_kind kind = WATCH_PERSISTENT_RECURSIVE;
+    uint64_t *hashes;
+    size_t count;
+
     if (table->recursive == 0) {
         return;
     }
-    tell_always(table, WATCH_PERSISTENT_RECURSIVE, path);
-    while (path.len > 1) {
-        path = path_parent(path);
-        tell_always(table, WATCH_PERSISTENT_RECURSIVE, path);
+    tell_always(table, kind, path);
+    if (path.len <= 1) {
+        return;
     }
+    hashes = hashes_above(table, path, arena, &count);
+    for (path = path_parent(path); path.len > 1; path = path_parent(path)) {
+        CHECK(count > 0);
+        tell_entry(table, kind,
+                   watch_path_find_hashed(table, watch_side(kind), path,
+                                          hashes[--count]));
+    }
+    tell_always(table, kind, path);
+}
+
+/* Of what stands before each slash: to hash every path above by itself takes
+ * the square of the depth. */
+static uint64_t *hashes_above(const struct watch_table *table,
+                              struct slice path, struct arena *arena,
+                              size_t *count)
+{
+    uint64_t hash = table->hash_seed;
+    uint64_t *hashes;
+    size_t from = 0;
+
+    *count = 0;
+    for (size_t i = 0; i < path.len; i++) {
+        *count += path.ptr[i] == '/' ? 1 : 0;
+    }
+    hashes = ARENA_NEW(arena, uint64_t, *count);
+    *count = 0;
+    for (size_t i = 0; i < path.len; i++) {
+        if (path.ptr[i] == '/') {
+            hash = watch_hash_next(hash, slice_make(path.ptr + from, i - from));
+            hashes[(*count)++] = hash;
+            from = i + 1;
+        }
+    }
+    return hashes;
 }
 
 static void tell(struct watch_table *table, struct watch_conn *conn)

@@ -90,6 +90,13 @@ void watch_store_init(struct watch_table *table);
 void watch_store_finish(struct watch_table *table);
 struct watch_path *watch_path_find(const struct watch_table *table,
                                    enum watch_side side, struct slice path);
+/* A path's hash goes on from that of the path above it, so that those of all
+ * paths above are found in one pass: hash is of what stands before a slash,
+ * name what follows it, up to the next one. */
+uint64_t watch_hash_next(uint64_t hash, struct slice name);
+struct watch_path *watch_path_find_hashed(const struct watch_table *table,
+                                          enum watch_side side,
+                                          struct slice path, uint64_t hash);
 struct watch_conn *watch_conn_find(const struct watch_table *table,
                                    uint64_t conn_id);
 /* 0: there is none. path may be NULL. */

@@ -73,17 +73,23 @@ void watch_store_finish(struct watch_table *table)
 struct watch_path *watch_path_find(const struct watch_table *table,
                                    enum watch_side side, struct slice path)
 {
-    uint32_t hash;
-
     if (table->paths[side].count == 0) {
         return NULL;
     }
-    hash = (uint32_t)path_hash(table, path);
-    for (struct hash_link *link = *hash_table_bucket(&table->paths[side], hash);
+    return watch_path_find_hashed(table, side, path, path_hash(table, path));
+}
+
+struct watch_path *watch_path_find_hashed(const struct watch_table *table,
+                                          enum watch_side side,
+                                          struct slice path, uint64_t hash)
+{
+    uint32_t low = (uint32_t)hash;
+
+    for (struct hash_link *link = *hash_table_bucket(&table->paths[side], low);
          link != NULL; link = link->chain) {
         struct watch_path *at = (struct watch_path *)(void *)link;
 
-        if (link->hash == hash &&
+        if (link->hash == low &&
             slice_equal(slice_make(at->text, link->len), path)) {
             return at;
         }
@@ -186,7 +192,24 @@ void watch_unlink(struct watch_table *table, uint32_t number)
 
 static uint64_t path_hash(const struct watch_table *table, struct slice path)
 {
-    return map_hash_bytes(table->hash_seed, path);
+    uint64_t hash = table->hash_seed;
+
+    for (;;) {
+        const uint8_t *slash =
+            path.len == 0 ? NULL : memchr(path.ptr, '/', path.len);
+        size_t len = slash == NULL ? path.len : (size_t)(slash - path.ptr);
+
+        hash = watch_hash_next(hash, slice_make(path.ptr, len));
+        if (slash == NULL) {
+            return hash;
+        }
+        path = slice_after(path, len + 1);
+    }
+}
+
+uint64_t watch_hash_next(uint64_t hash, struct slice name)
+{
+    return map_hash_bytes(hash, name);
 }
 
 static uint64_t index_hash(const struct watch_table *table,

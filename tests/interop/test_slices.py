@@ -18,6 +18,7 @@ NAMES = 100000 if SHORT else 1000000
 EPHEMERALS = 10000 if SHORT else 100000
 PATHS = 10000 if SHORT else 100000
 WATCHES = 100000 if SHORT else 1000000
+DEPTH = 1000 if SHORT else 6000
 
 
 class Beside(threading.Thread):
@@ -147,11 +148,23 @@ def million_watches(server):
              'the watches to go', 60)
 
 
+def deep_paths(server):
+    """Every change below a recursive watch looks at all the paths above."""
+    conn = session(server)
+    assert pipelined(conn, [('create', {'path': '/d' * (i + 1)})
+                            for i in range(DEPTH)]) == 0
+    assert conn.call(1, 'addWatch', path='/d', mode=1)[0][2] == 0
+    deep = ('setData', {'path': '/d' * DEPTH, 'data': b'x'})
+    reply, events = conn.call(2, 'multi', ops=[deep] * 80)
+    assert reply[2] == 0 and len(events) == 80
+    conn.close()
+
+
 def main():
     with CorralServer('tickTime=2000\n4lw.commands.whitelist=*\n'
                       'maxClientCnxns=0\n', deadline_s=60) as server:
-        for test in (many_ephemerals, many_set_watches, million_watches,
-                     million_names):
+        for test in (deep_paths, many_ephemerals, many_set_watches,
+                     million_watches, million_names):
             began = time.monotonic()
             beside = Beside(server)
             beside.start()

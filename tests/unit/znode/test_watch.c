@@ -327,3 +327,25 @@ Test(znode_watch, random_changes_keep_all_tables_right)
         }
     }
 }
+
+Test(znode_watch, a_deep_path_tells_all_above)
+{
+    enum { DEPTH = 2000 };
+    static char path[2 * DEPTH + 1];
+    uint64_t *conns;
+
+    for (size_t i = 0; i < DEPTH; i++) {
+        memcpy(path + 2 * i, "/a", 2);
+        watch_add(table, WATCH_PERSISTENT_RECURSIVE,
+                  slice_make(path, 2 * i + 2), i + 1);
+    }
+    add(WATCH_PERSISTENT_RECURSIVE, "/", DEPTH + 1);
+    add(WATCH_PERSISTENT_RECURSIVE, "", DEPTH + 2); /* above nothing */
+    add(WATCH_PERSISTENT_RECURSIVE, "/a/", DEPTH + 3);
+    cr_assert_eq(watch_fire(table, ZK_EVENT_DATA_CHANGED,
+                            slice_make(path, 2 * DEPTH), arena, &conns),
+                 DEPTH + 1);
+    cr_assert_eq(conns[0], DEPTH);
+    cr_assert_eq(conns[DEPTH - 1], 1);
+    cr_assert_eq(conns[DEPTH], DEPTH + 1);
+}
