@@ -354,9 +354,10 @@ static bool run_one(struct replica *r)
         job_slice(r);
     } else if (checkpoint_due(r)) {
         checkpoint_start(r);
-    } else if (r->queue.count > 0 && checkpoint_behind(r)) {
-        return false; /* its result goes on */
     } else if (r->queue.count > 0) {
+        if (checkpoint_behind(r)) {
+            return false; /* its result goes on */
+        }
         take_queued(r);
     } else if (role_changed(r)) {
         lead_begin(r);

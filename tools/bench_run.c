@@ -15,11 +15,11 @@ struct run;
 
 struct work {
     const char *name;
-    bool whole_keys; /* all keys are made before */
     /* Builds the next request; false: nothing left to do. NULL: a workload of
      * its own kind (see kind). */
     bool (*make)(struct run *run, struct client_request *request);
     enum { KIND_REQUESTS, KIND_CONNECT, KIND_WATCH, KIND_IDLE, KIND_FILL } kind;
+    bool whole_keys; /* all keys are made before */
 };
 
 struct run {
@@ -123,16 +123,16 @@ static bool make_multi(struct run *run, struct client_request *request)
 }
 
 static const struct work works[] = {
-    {"get", true, make_get, KIND_REQUESTS},
-    {"set", true, make_set, KIND_REQUESTS},
-    {"mixed", true, make_mixed, KIND_REQUESTS},
-    {"create", false, make_create, KIND_REQUESTS},
-    {"delete", true, make_delete, KIND_REQUESTS},
-    {"multi", true, make_multi, KIND_REQUESTS},
-    {"connect", false, NULL, KIND_CONNECT},
-    {"watch", true, NULL, KIND_WATCH},
-    {"idle", false, NULL, KIND_IDLE},
-    {"populate", true, NULL, KIND_FILL},
+    {"get", make_get, KIND_REQUESTS, true},
+    {"set", make_set, KIND_REQUESTS, true},
+    {"mixed", make_mixed, KIND_REQUESTS, true},
+    {"create", make_create, KIND_REQUESTS, false},
+    {"delete", make_delete, KIND_REQUESTS, true},
+    {"multi", make_multi, KIND_REQUESTS, true},
+    {"connect", NULL, KIND_CONNECT, false},
+    {"watch", NULL, KIND_WATCH, true},
+    {"idle", NULL, KIND_IDLE, false},
+    {"populate", NULL, KIND_FILL, true},
 };
 
 static void send_one(struct run *run, struct bench_conn *conn, uint64_t since)

@@ -15,3 +15,4 @@ bin_PROGRAMS += corral-dump
 corral_dump_SOURCES = tools/corral_dump.c
 corral_dump_LDADD = $(store_libs)
 dist_man_MANS += man/corral-dump.1
+EXTRA_DIST += tools/.clang-tidy
