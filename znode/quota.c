@@ -28,6 +28,8 @@ static struct quota_account *account_create(struct quotas *quotas,
                                             struct slice path);
 static void start_counting(struct tree *tree, struct quota_account *account);
 static void show_usage(struct tree *tree, struct quota_account *account);
+static struct slice prefix_longest(const struct quotas *quotas,
+                                   struct slice path);
 static struct slice prefix_shorter(struct slice path);
 static bool passed(int64_t used, int64_t change, int64_t limit);
 
@@ -127,7 +129,8 @@ void quota_use(struct tree *tree, struct slice path, int64_t count_change,
     if (map_count(&tree->quotas.by_path) == 0 || is_system(path)) {
         return;
     }
-    for (; path.len > 0; path = prefix_shorter(path)) {
+    for (path = prefix_longest(&tree->quotas, path); path.len > 0;
+         path = prefix_shorter(path)) {
         struct quota_account *account = find(&tree->quotas, path);
 
         if (account != NULL) {
@@ -182,7 +185,8 @@ enum zk_code tree_quota_check(const struct tree *tree, struct slice path,
     if (map_count(&tree->quotas.by_path) == 0 || is_system(path)) {
         return ZK_OK;
     }
-    for (; path.len > 0; path = prefix_shorter(path)) {
+    for (path = prefix_longest(&tree->quotas, path); path.len > 0;
+         path = prefix_shorter(path)) {
         account = find(&tree->quotas, path);
         if (account != NULL && account->limits_node != NULL) {
             break;
@@ -236,6 +240,9 @@ static struct quota_account *account_create(struct quotas *quotas,
 
     *account = (struct quota_account){.limits = QUOTA_LIMITS_NONE};
     memcpy(account + 1, path.ptr, path.len);
+    if (path.len > quotas->path_len_max) {
+        quotas->path_len_max = path.len;
+    }
     map_add_bytes(&quotas->by_path, &account->link,
                   slice_make(account + 1, path.len));
     return account;
@@ -273,6 +280,17 @@ static void show_usage(struct tree *tree, struct quota_account *account)
 }
 
 /* "/a" for "/a/b", "" for "/a". */
+/* The first that may have an account: to hash all of a deep path takes the
+ * square of its depth. */
+static struct slice prefix_longest(const struct quotas *quotas,
+                                   struct slice path)
+{
+    while (path.len > quotas->path_len_max) {
+        path = prefix_shorter(path);
+    }
+    return path;
+}
+
 static struct slice prefix_shorter(struct slice path)
 {
     while (path.len > 0 && path.ptr[--path.len] != '/') {

@@ -16,6 +16,7 @@ struct quota_account;
 
 struct quotas {
     struct map by_path;
+    size_t path_len_max;            /* no account ever had a longer path */
     struct quota_account *counting; /* its subtree is being counted */
     const struct znode *counting_at;
 };

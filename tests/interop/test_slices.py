@@ -157,6 +157,14 @@ def deep_paths(server):
     deep = ('setData', {'path': '/d' * DEPTH, 'data': b'x'})
     reply, events = conn.call(2, 'multi', ops=[deep] * 80)
     assert reply[2] == 0 and len(events) == 80
+    # And every account of a quota stands somewhere above.
+    for end in ('', '/zookeeper_limits'):
+        assert conn.call(3, 'create', path='/zookeeper/quota/d' + end,
+                         data=b'count=9999999,bytes=-1')[0][2] == 0
+    assert conn.call(4, 'multi', ops=[deep] * 80)[0][2] == 0
+    for end in ('/zookeeper_limits', ''):
+        assert conn.call(5, 'delete', path='/zookeeper/quota/d' +
+                         end)[0][2] == 0
     conn.close()
 
 
