@@ -39,6 +39,7 @@ EXTRA_DIST += \
 	tests/interop/test_config.py \
 	tests/interop/test_hostile.py \
 	tests/interop/test_slices.py \
+	tests/interop/test_tools.py \
 	tests/interop/test_words.py \
 	tests/interop/zkwire.py \
 	tests/lint/tidy.sh \

@@ -24,6 +24,7 @@ static size_t place_of(uint64_t ns)
     return (size_t)(high - 6) * STEPS + ((ns >> (high - 7)) & (STEPS - 1));
 }
 
+/* The highest value of a place: a percentile is never said too low. */
 static uint64_t value_of(size_t place)
 {
     uint64_t doubling = place / STEPS;
@@ -32,7 +33,7 @@ static uint64_t value_of(size_t place)
     if (doubling == 0) {
         return step;
     }
-    return (STEPS + step) << (doubling - 1);
+    return ((STEPS + step + 1) << (doubling - 1)) - 1;
 }
 
 void bench_hist_add(struct bench_hist *hist, uint64_t ns)
