@@ -49,6 +49,10 @@ struct zk_auth {
     bool super; /* bypasses every ACL */
 };
 
+/* Parts of a multi or multiRead: what fits a step of the loop. A frame of
+ * jute.maxbuffer could hold sixty thousand. */
+#define ZK_MULTI_PARTS_MAX 10000
+
 /* One request, or one part of a multi. Only the member that op names is set:
  *   create       CREATE, CREATE2, CREATE_CONTAINER, CREATE_TTL (ttl 0 but for
  *                the last)

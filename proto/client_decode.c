@@ -195,7 +195,8 @@ static void decode_multi(struct jute_reader *reader, struct arena *arena,
         if (reader->err != 0 || header.done) {
             break;
         }
-        if (!may_nest(request->op, header.type)) {
+        if (!may_nest(request->op, header.type) ||
+            count == ZK_MULTI_PARTS_MAX) {
             jute_reader_fail(reader);
             break;
         }

@@ -168,6 +168,22 @@ def deep_paths(server):
     conn.close()
 
 
+def full_multis(server):
+    """As many parts as a multi may have; one more is refused."""
+    conn = session(server)
+    assert pipelined(conn, [('create', {'path': '/m'})]) == 0
+    paths = ['/m/%d' % i for i in range(10000)]
+    for op, fields in (('create', {}), ('setData', {'data': b'x'}),
+                       ('check', {}), ('delete', {})):
+        assert pipelined(conn, multis(paths, op, 10000, **fields)) == 0, op
+    reply, _ = conn.call(1, 'multi', ops=[('check', {'path': '/m'})] * 10001)
+    assert reply[2] == -5, reply[:3]
+    reply, _ = conn.call(2, 'multiRead', ops=[('getData',
+                                               {'path': '/m'})] * 10000)
+    assert reply[2] == 0 and len(reply[3]['results']) == 10000
+    conn.close()
+
+
 def main():
     with CorralServer('tickTime=2000\n4lw.commands.whitelist=*\n'
                       'maxClientCnxns=0\n', deadline_s=60) as server:

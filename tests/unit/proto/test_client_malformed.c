@@ -264,23 +264,36 @@ Test(proto_client_malformed, reads_in_a_multi_set_no_watches)
     cr_assert_not(request.multi.ops[1].path_watch.watch);
 }
 
-/* The most ops that fit a frame: memory grows with them, not with their
- * square. */
-Test(proto_client_malformed, a_full_frame_of_tiny_operations_decodes)
+static void put_tiny_ops(size_t count)
 {
-    enum { OPS = 61000 };
-    struct client_request request;
     struct slice op = bytes_from_hex(arena, "0000000d00ffffffff"
                                             "ffffffff00000000");
 
+    buf_clear(&out);
     buf_append(&out, bytes_from_hex(arena, "000000040000000e"));
-    for (size_t i = 0; i < OPS; i++) {
+    for (size_t i = 0; i < count; i++) {
         buf_append(&out, op);
     }
     buf_append(&out, bytes_from_hex(arena, "ffffffff01ffffffff"));
     cr_assert_lt(out.len, 1048575);
+}
+
+/* A step of the loop has room for so many; memory grows with them, not with
+ * their square. */
+Test(proto_client_malformed, a_multi_has_ten_thousand_parts_and_no_more)
+{
+    struct client_request request;
+    size_t count = ZK_MULTI_PARTS_MAX;
+
+    put_tiny_ops(count);
     cr_assert_eq(client_request_decode(buf_bytes(&out), arena, &request), 0);
-    cr_assert_eq(request.multi.count, OPS);
-    cr_assert_eq(request.multi.ops[OPS - 1].op, ZK_OP_CHECK);
-    cr_assert_lt(arena_used(arena), 4 * OPS * sizeof(request));
+    cr_assert_eq(request.multi.count, count);
+    cr_assert_eq(request.multi.ops[count - 1].op, ZK_OP_CHECK);
+    cr_assert_lt(arena_used(arena), 4 * count * sizeof(request));
+    put_tiny_ops(count + 1);
+    cr_assert_eq(client_request_decode(buf_bytes(&out), arena, &request),
+                 ERR_MALFORMED);
+    put_tiny_ops(61000);
+    cr_assert_eq(client_request_decode(buf_bytes(&out), arena, &request),
+                 ERR_MALFORMED);
 }
