@@ -187,7 +187,7 @@ def full_multis(server):
 def main():
     with CorralServer('tickTime=2000\n4lw.commands.whitelist=*\n'
                       'maxClientCnxns=0\n', deadline_s=60) as server:
-        for test in (deep_paths, many_ephemerals, many_set_watches,
+        for test in (full_multis, deep_paths, many_ephemerals, many_set_watches,
                      million_watches, million_names):
             began = time.monotonic()
             beside = Beside(server)
