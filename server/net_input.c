@@ -9,6 +9,7 @@
 #include "server/config.h"
 #include "server/net_internal.h"
 
+#define NET_FIRST_FRAME_MAX 4096u /* bytes */
 #define LENGTH_SIZE 4
 
 enum fed {
@@ -68,6 +69,17 @@ static void feed_one(struct net_client *net, struct net_conn *conn,
     loop_input(net->loop, &input);
 }
 
+/* A handshake is 45 bytes and a password: who has not shaken hands keeps no
+ * megabyte here. */
+static uint32_t frame_size_max(const struct net_client *net,
+                               const struct net_conn *conn)
+{
+    uint32_t size_max = net->config->frame_size_max;
+
+    return conn->begun || size_max < NET_FIRST_FRAME_MAX ? size_max
+                                                         : NET_FIRST_FRAME_MAX;
+}
+
 /* The whole frames at the start of bytes, as far as it may go in this turn. */
 static enum fed feed(struct net_client *net, struct net_conn *conn,
                      struct slice bytes, size_t *used)
@@ -80,8 +92,8 @@ static enum fed feed(struct net_client *net, struct net_conn *conn,
         if (!may_feed(conn) || loop_full(net->loop)) {
             return FED_SOME;
         }
-        switch (frame_next(slice_after(bytes, *used),
-                           net->config->frame_size_max, &frame, &spent)) {
+        switch (frame_next(slice_after(bytes, *used), frame_size_max(net, conn),
+                           &frame, &spent)) {
             case FRAME_WHOLE:
                 break;
             case FRAME_MORE:
@@ -112,7 +124,7 @@ static void set_has_more(struct net_client *net, struct net_conn *conn,
 static enum fed complete(struct net_client *net, struct net_conn *conn,
                          struct slice *bytes)
 {
-    uint32_t size_max = net->config->frame_size_max;
+    uint32_t size_max = frame_size_max(net, conn);
 
     for (int step = 0; step < 2; step++) { /* the length, then the rest */
         size_t missing = LENGTH_SIZE - conn->input_len;

@@ -168,6 +168,10 @@ def handshakes(server):
     conn = session(server, read_only=None)
     assert conn.response_size == 36
     assert session(server).response_size == 37
+    # Before the handshake nobody may make the server keep a megabyte.
+    assert closed(raw(server, struct.pack('>i', 5000) + b'x'))
+    conn = session(server, password=b'p' * 3000)
+    assert len(conn.password) == 16
     # A lastZxidSeen from the future: closed without a word.
     conn = zkwire.Conn(server.address)
     conn.send(zkwire.connect(last_zxid=1 << 62))
