@@ -240,7 +240,7 @@ def big(table, args):
         began = time.monotonic()
         server.start()
         f['restart'] = time.monotonic() - began
-        bench(server, 'get -c 1', 1)
+        bench(server, 'get -c 1 --keep', 1)
         f['restarted'] = (rss(server.pid) - empty) / MILLION
         server.stop()
         if name == 'corral':
