@@ -7,5 +7,6 @@ dist_doc_DATA = \
 	docs/differences.md \
 	docs/disk-format.md \
 	docs/operations.md \
+	docs/plan.md \
 	docs/testing.md \
 	docs/wire-protocol.md
