@@ -34,15 +34,12 @@ def word(address, text):
         return s.makefile('rb').read().decode()
 
 
-def metric(address, *names):
+def metric(address, name):
     values = {}
     for line in word(address, 'mntr').splitlines():
         key, _, value = line.partition('\t')
         values[key] = value
-    for name in names:
-        if name in values:
-            return float(values[name])
-    return 0.0
+    return float(values[name])
 
 
 def written_bytes(pid):
@@ -63,14 +60,13 @@ def bench(server, arguments, seconds=None):
                '-p', str(server.pid), '--json', '--no-progress']
     if seconds is not None:
         command += ['-t', str(seconds)]
-    syncs = metric(server.address, 'zk_fsync_count', 'zk_cnt_fsynctime')
+    syncs = metric(server.address, 'zk_cnt_fsynctime')
     wrote = written_bytes(server.pid)
     done = subprocess.run(command + arguments.split(), check=True,
                           stdout=subprocess.PIPE)
     result = json.loads(done.stdout)
     operations = max(result['operations'], 1)
-    result['syncs'] = (metric(server.address, 'zk_fsync_count',
-                              'zk_cnt_fsynctime') - syncs) / operations
+    result['syncs'] = (metric(server.address, 'zk_cnt_fsynctime') - syncs) / operations
     result['written'] = (written_bytes(server.pid) - wrote) / operations
     return result
 

@@ -471,9 +471,7 @@ def log_injection(server):
         code(conn, 'getData', path=path)
     sock = raw(server, zkwire.frame(b'\nlevel=error event=forged\n' * 3))
     closed(sock)
-    assert 'event=forged' not in [
-        m.group(0) for m in re.finditer(r'^.*event=\S+', server.log_text(),
-                                        re.M) if 'forged' in m.group(0)]
+    # A forged line would begin where the input said, without a time stamp.
     for line in server.log_text().splitlines():
         assert re.match(r'ts=\S+ level=\w+ event=\w+', line) or \
             'ERROR: ' in line, line
