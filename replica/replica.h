@@ -88,8 +88,10 @@ enum replica_effect_type {
     REPLICA_PAUSE_CLIENT, /* stop reading this connection */
     REPLICA_RESUME_CLIENT,
     REPLICA_SEND_PEER,
-    REPLICA_CONNECT_PEER, /* the quorum link; server/ keeps the mesh itself */
-    REPLICA_DROP_PEER,
+    REPLICA_CONNECT_PEER, /* PEER_LINK_LEADER to peers, an older one closed
+                           * first; peers 0: only closed. server/ keeps the
+                           * mesh itself */
+    REPLICA_DROP_PEER,    /* this link; why */
     REPLICA_STORE,
     REPLICA_SERVING, /* on: the listeners may open; off: hold new ones */
     REPLICA_LOG,     /* a line for the log: level, event and text */

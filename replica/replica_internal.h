@@ -16,6 +16,7 @@
 
 #include "base/list.h"
 #include "base/map.h"
+#include "base/mutation.h"
 #include "replica/fifo.h"
 #include "replica/inspect.h"
 #include "replica/replica.h"
@@ -86,6 +87,9 @@ struct conn {
     struct order *order;     /* NULL: nothing was ever queued */
     struct session *session; /* OPEN: as long as the session is */
     uint64_t session_id;
+    uint64_t attachment; /* origin_request of its handshake: with our server id
+                          * the owner that the leader knows the session by */
+    int64_t held_since_ms; /* no leader since then; 0: there is one */
     zxid_t zxid_sent; /* highest of a header: never goes back */
     struct auth_list auth;
     struct conn_counts counts;
@@ -124,11 +128,32 @@ struct wait {
 
 /* A place in the order without a record (DESIGN 2.7): a refusal, a sync, a
  * resume, and whom to tell when it is certain. */
+enum barrier_kind { BARRIER_REFUSED, BARRIER_SYNC, BARRIER_SESSION };
 struct barrier {
     uint64_t number;
+    enum barrier_kind kind;
     uint64_t origin_id, origin_request;
     enum zk_code code;
     uint32_t parts_count, part_failed; /* of a refused multi; 0 parts: none */
+    /* SESSION: a resume, or (ok false) a refused one. */
+    uint64_t session_id;
+    int32_t timeout_ms;
+    bool ok;
+};
+
+/* Leader: what a learner sent and what waits while half a txn is applied. */
+struct remote {
+    uint64_t server_id;
+    enum peer_msg_type type;
+    struct peer_msg msg;  /* its payload is ours; auth is in bytes */
+    struct blob *bytes;   /* auth entries and what they point to, or NULL */
+};
+
+/* Learner: an answer of the leader, to be given when everything up to its place
+ * is delivered and nothing behind it. */
+struct placed {
+    zxid_t place;
+    struct peer_msg msg; /* REFUSED, SYNC_REPLY, REVALIDATE_REPLY */
 };
 
 /* What came from zab and waits its turn. */
@@ -172,9 +197,10 @@ struct job {
     bool failed;      /* the answer grew too big */
 };
 
-/* Who asked for a write, here or (later) on another server. */
+/* Who asked for a write, here or on another server. */
 struct origin {
     uint64_t id, request;
+    uint64_t attachment;
     uint64_t session_id;
     bool session_closing;
     int32_t cxid;
@@ -235,8 +261,19 @@ struct replica {
     /* Waiting for the leader. */
     struct fifo waits; /* struct wait; request ids without gap */
     uint64_t waits_first;
-    struct fifo barriers;
+    struct fifo barriers;        /* of ours: answered when they are taken up */
+    struct fifo remote_barriers; /* of learners: told as zab tells us */
     uint64_t barrier_last;
+
+    /* Between leader and learner. */
+    struct fifo remotes;    /* leader: struct remote */
+    struct fifo placed;     /* learner: struct placed */
+    size_t last_peer_send;  /* index in out->items of the last SEND_PEER of
+                             * these effects, for merging; SIZE_MAX: none */
+    uint64_t leader_id;     /* whom role.c last served under; 0: nobody */
+    struct buf touched;     /* learner: session ids for the next STATUS */
+    uint32_t status_ticks;  /* since the last one */
+    uint64_t disks_low;     /* leader: learners that said so, by index */
 
     /* Loading. */
     struct marker_record marker;
@@ -301,6 +338,15 @@ void replica_store(struct replica *r, struct store_op *op); /* numbers it */
 /* ---- output.c */
 struct replica_effect *effect_push(struct replica *r,
                                    enum replica_effect_type type);
+/* A message of replica/'s own to one server over the quorum link: to our leader
+ * when we follow, to a synced learner when we lead. To be filled in at once. */
+struct peer_msg *peer_send(struct replica *r, uint64_t server_id,
+                           enum peer_msg_type type);
+/* Room in the effects' bytes for a message's payloads. */
+struct blob **peer_payloads(struct replica *r, size_t count);
+/* zab's message: merged with the last one where that changes nothing (PROPOSE,
+ * ACK, COMMIT, with nothing to the same link between). */
+void peer_route(struct replica *r, const struct zab_effect *effect);
 /* A packet in the effects' bytes, to be filled and sent. */
 uint8_t *packet_alloc(struct replica *r, size_t size);
 void packet_send(struct replica *r, struct conn *conn, struct slice packet);
@@ -360,7 +406,11 @@ bool wait_take(struct replica *r, uint64_t origin_request, struct wait *wait);
 void waits_drop_all(struct replica *r);
 /* Takes a place in the leader's order. */
 void barrier_add(struct replica *r, const struct barrier *barrier);
+/* Ours, when zab's word is taken up in its turn. */
 void barriers_done(struct replica *r, uint64_t number);
+/* Those of learners, as zab says it: REFUSED, SYNC_REPLY, REVALIDATE_REPLY with
+ * place as their zxid. */
+void barriers_tell(struct replica *r, uint64_t number, zxid_t place);
 void waits_finish(struct replica *r);
 
 /* ---- handshake.c */
@@ -369,6 +419,54 @@ bool handshake_take(struct replica *r, struct conn *conn, struct slice frame,
 /* Its createSession was delivered, or its barrier is done. */
 void handshake_answer(struct replica *r, const struct wait *wait,
                       uint64_t session_id);
+
+/* Leader: what learners ask for their handshakes. */
+void session_on_open(struct replica *r, uint64_t server_id,
+                     const struct peer_msg *msg);
+void session_on_revalidate(struct replica *r, uint64_t server_id,
+                           const struct peer_msg *msg);
+void session_on_reclaim(struct replica *r, uint64_t server_id,
+                        const struct peer_msg *msg);
+/* Learner: the leader's answers, in their place; and at once. */
+void session_on_revalidate_reply(struct replica *r, const struct peer_msg *msg);
+void session_on_moved(struct replica *r, const struct peer_msg *msg);
+/* Is the request from the session's owner? Otherwise SESSION_MOVED goes to its
+ * origin (or its connection here is closed) and the request is dropped. */
+bool session_owned(struct replica *r, struct session *session,
+                   const struct origin *origin);
+
+/* ---- role.c: who leads, whom we follow, and what a change does */
+bool role_due(const struct replica *r); /* something to be taken up */
+void role_begin(struct replica *r);     /* we lead, follow, observe */
+void role_end(struct replica *r);       /* a queued ZAB_ROLE: not any more */
+void role_tick(struct replica *r);      /* connections held too long */
+
+/* ---- status.c: STATUS and DIGEST */
+void status_touch(struct replica *r, uint64_t session_id); /* learner */
+void status_tick(struct replica *r);
+void status_on_message(struct replica *r, uint64_t server_id,
+                       const struct peer_msg *msg);
+bool status_disk_low(const struct replica *r); /* ours, or no quorum has room */
+void digest_tell(struct replica *r); /* leader: behind each 128th txn */
+void digest_on_message(struct replica *r, const struct peer_msg *msg);
+
+/* ---- learner.c (leader's side of what learners send), forward.c (learner's) */
+/* msg: borrowed. */
+void learner_message(struct replica *r, uint64_t server_id,
+                     const struct peer_msg *msg);
+bool learners_wait(const struct replica *r); /* something to take up now */
+void learners_take(struct replica *r);
+void learners_drop(struct replica *r); /* leadership ended */
+void leader_message(struct replica *r, const struct peer_msg *msg);
+/* Answers whose place is reached; before the next delivery. */
+bool placed_due(const struct replica *r);
+void placed_take(struct replica *r);
+void placed_drop(struct replica *r); /* the link to the leader ended */
+/* We follow a leader that can be sent to. */
+bool forward_possible(const struct replica *r);
+void forward_request(struct replica *r, const struct origin *origin,
+                     struct slice frame);
+void forward_sync(struct replica *r, const struct origin *origin);
 
 /* ---- client.c */
 bool client_take(struct replica *r, struct conn *conn, struct slice frame,
@@ -427,7 +525,9 @@ bool read_set_watches_some(struct replica *r, struct conn *conn,
                            size_t *index, size_t max);
 
 /* ---- write.c */
-bool write_possible(const struct replica *r); /* leader with room */
+/* Leader with room; or a learner whose leader can be sent to. */
+bool write_possible(const struct replica *r);
+bool propose_possible(const struct replica *r); /* leader with room */
 bool write_take(struct replica *r, struct conn *conn,
                 const struct zk_request_header *header, struct slice frame,
                 int64_t taken_ms);

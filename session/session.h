@@ -58,6 +58,13 @@ bool session_closing(const struct session *session);
 void session_attach(struct session *session, uint64_t conn_id);
 uint64_t session_conn(const struct session *session);
 
+/* Leader: which server's which connection speaks for it (server id, attachment);
+ * 0, 0: not known, the first that asks becomes it. Local, not replicated. */
+void session_set_owner(struct session *session, uint64_t server_id,
+                       uint64_t attachment);
+uint64_t session_owner(const struct session *session); /* server id */
+uint64_t session_attachment(const struct session *session);
+
 /* Expiry (leader). A session without a deadline never expires: give all of
  * them one with session_touch_all() when leadership begins. touch moves the
  * deadline to now + timeout, rounded up to the next bucket. */

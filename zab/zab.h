@@ -15,7 +15,11 @@
 #include "proto/peer.h"
 #include "proto/store_op.h"
 #include "proto/zxid.h"
+#include "zab/marks.h"
 
+/* What a server is to its clients: anything but LOOKING serves. A leader leads
+ * when a quorum has taken up its epoch; a learner follows or observes when it
+ * has delivered all that its leader's UP_TO_DATE called committed. */
 enum zab_role { ZAB_LOOKING, ZAB_FOLLOWING, ZAB_LEADING, ZAB_OBSERVING };
 
 struct zab_member {
@@ -34,6 +38,8 @@ struct zab_config {
     bool bootstrap;                                 /* DESIGN 2.14 */
     uint8_t entropy[16]; /* becomes the cluster id when there is none */
     uint32_t proposals_inflight_max; /* made and not yet delivered */
+    uint32_t history_bytes_max; /* of payloads kept in memory, the delivered
+                                 * ones for DIFF among them; 0: 4 MiB */
     uint32_t counter_max; /* the epoch changes in place when the counter gets
                            * here, DESIGN 2.6; 0: 2^32 - 2^20 */
     uint64_t seed;
@@ -46,8 +52,10 @@ enum zab_input_type {
     ZAB_IN_PEER_DOWN,
     ZAB_IN_PROPOSE, /* only while zab_can_propose() */
     ZAB_IN_STORED,  /* every log-lane op of zab up to seq is durable */
-    ZAB_IN_READ,    /* a log or snapshot read came back */
+    ZAB_IN_RESULT,  /* a slow-lane op came back: a read, SNAP_BEGIN/CHUNK/END */
     ZAB_IN_BARRIER, /* leader only: tell me when this point is certain */
+    ZAB_IN_RESIGN,  /* hand over, if it leads; propose nothing any more */
+    ZAB_IN_DIVERGED, /* the tree is not the leader's: fetch a whole copy */
 };
 
 struct zab_input {
@@ -58,8 +66,8 @@ struct zab_input {
         const struct peer_msg *message; /* borrowed for the step */
         struct blob *proposal;          /* borrowed; ref taken if kept */
         uint64_t stored_seq;
-        const struct store_result *read; /* borrowed; its payload too */
-        uint64_t barrier;                /* a rising number */
+        const struct store_result *result; /* borrowed; its payload too */
+        uint64_t barrier;                  /* a rising number */
         uint32_t ticks_late; /* TICK: how late it came, taken off before anyone
                               * is accused, DESIGN 2.11 */
     };
@@ -74,9 +82,9 @@ enum zab_effect_type {
     ZAB_TREE_CHUNK,   /* records of it, in deliver.payload */
     ZAB_TREE_END,     /* whole, as of deliver.zxid */
     ZAB_ROLE,         /* role, epoch or leader changed: ask the getters */
-    ZAB_CONNECT,      /* open (or, peers 0, close) the quorum link to this
-                       * leader */
-    ZAB_DROP_PEER,    /* close this link: it broke the protocol */
+    ZAB_CONNECT,      /* open (or, peers 0, close) PEER_LINK_LEADER to this
+                       * server; an older one is closed first */
+    ZAB_DROP_PEER,    /* close this link; "why" is for the log */
     ZAB_DAMAGED,      /* what the disk returned cannot be: why says it */
 };
 
@@ -84,8 +92,9 @@ struct zab_effect {
     enum zab_effect_type type;
     enum peer_link link;
     uint64_t peers; /* one bit per member index */
+    const char *why; /* DAMAGED, DROP_PEER, ROLE: static text */
     union {
-        struct peer_msg message;
+        struct peer_msg message; /* its arrays: until the next step */
         struct store_op store;
         uint64_t barrier; /* done up to this number */
         struct {
@@ -93,9 +102,15 @@ struct zab_effect {
             struct blob
                 *payload; /* an owned reference: the receiver drops it */
         } deliver;
-        const char *why; /* static text */
     };
 };
+
+/* Links, as the driver keeps them. PEER_UP: a link is there, and what is sent
+ * on it from now on reaches the peer in order or the link goes down; one that
+ * was up already is another one now. PEER_DOWN: it is gone; also the answer to
+ * a ZAB_CONNECT that came to nothing. Whoever closes a link by an effect is not
+ * told, and ignores what an input still in flight says of it: messages on a
+ * link that is not up are nothing. */
 
 /* Effects of one step, in order. References inside belong to the receiver.
  * A zeroed struct is a valid empty one; free items with mem_free(). */
@@ -126,6 +141,25 @@ bool zab_can_propose(const struct zab *zab);
 bool zab_window_full(const struct zab *zab);
 zxid_t zab_next_zxid(const struct zab *zab); /* of the next ZAB_IN_PROPOSE */
 zxid_t zab_committed(const struct zab *zab);
+zxid_t zab_logged(const struct zab *zab);
+/* The elected leader or its follower, serving or not: for people to read. */
+const char *zab_phase_name(const struct zab *zab);
+/* May replica/ speak with it over the quorum link? Leader: the learner is
+ * synced. Learner: it is our leader and we serve. */
+bool zab_peer_synced(const struct zab *zab, uint64_t peer_id);
+uint64_t zab_synced_learners(const struct zab *zab); /* bits by member index */
+size_t zab_member_index(const struct zab *zab, uint64_t id);
+uint64_t zab_member_id(const struct zab *zab, size_t index);
+bool zab_member_votes(const struct zab *zab, size_t index);
+bool zab_is_quorum(const struct zab *zab, uint64_t members); /* bits */
+/* The log up to here is needed by no learner that is being synced. */
+zxid_t zab_purge_max(const struct zab *zab);
+/* How often each mark of marks.h was passed. */
+const uint64_t *zab_marks(const struct zab *zab);
+
+/* What two servers of equal state have equal, as a number: for the exhaustive
+ * search of tests/sim. */
+uint64_t zab_state_hash(const struct zab *zab);
 
 /* One line of text per input and effect: logs, golden traces, replay. Writes at
  * most size bytes with the NUL; returns the length it would have. */
