@@ -1,5 +1,7 @@
 #include "znode/hash_table.h"
 
+#include <stdbool.h>
+
 #include "base/check.h"
 #include "base/mem.h"
 
@@ -11,13 +13,14 @@ static void start_growing(struct hash_table *table, size_t buckets_count);
 static void move_some(struct hash_table *table, size_t max);
 static struct hash_link *first_from(const struct hash_table *table,
                                     size_t place);
-static struct hash_link **bucket_at(const struct hash_table *table,
-                                    size_t place);
+static struct hash_bucket *bucket_at(const struct hash_table *table,
+                                     size_t place);
+static void put(struct hash_bucket *bucket, struct hash_link *link);
 
 void hash_table_init(struct hash_table *table)
 {
     *table = (struct hash_table){.buckets_count = BUCKETS_MIN};
-    table->buckets = MEM_ARRAY(struct hash_link *, BUCKETS_MIN);
+    table->buckets = MEM_ARRAY(struct hash_bucket, BUCKETS_MIN);
 }
 
 void hash_table_finish(struct hash_table *table)
@@ -30,17 +33,13 @@ void hash_table_finish(struct hash_table *table)
 void hash_table_add(struct hash_table *table, struct hash_link *link,
                     uint32_t hash)
 {
-    struct hash_link **bucket;
-
     if (table->old_buckets != NULL) {
         move_some(table, MOVED_PER_INSERT);
     } else if (table->count >= table->buckets_count) {
         start_growing(table, 2 * table->buckets_count);
     }
-    bucket = hash_table_bucket(table, hash);
     link->hash = hash;
-    link->chain = *bucket;
-    *bucket = link;
+    put(hash_table_bucket(table, hash), link);
     table->count++;
 }
 
@@ -62,13 +61,24 @@ void hash_table_reserve(struct hash_table *table, size_t count)
 
 void hash_table_remove(struct hash_table *table, struct hash_link *link)
 {
-    struct hash_link **at = hash_table_bucket(table, link->hash);
+    struct hash_bucket *bucket = hash_table_bucket(table, link->hash);
+    struct hash_link *chain = bucket->first;
+    bool found = false;
 
-    while (*at != NULL && *at != link) {
-        at = &(*at)->chain;
+    /* Made anew without it: the others' bits may be its own too. */
+    bucket->first = NULL;
+    bucket->bits = 0;
+    while (chain != NULL) {
+        struct hash_link *next = chain->chain;
+
+        if (chain == link) {
+            found = true;
+        } else {
+            put(bucket, chain);
+        }
+        chain = next;
     }
-    CHECK(*at == link);
-    *at = link->chain;
+    CHECK(found);
     table->count--;
 }
 
@@ -99,13 +109,13 @@ size_t hash_table_drain(struct hash_table *table, size_t *at,
     size_t count = 0;
 
     for (; *at < end && count < max; (*at)++) {
-        struct hash_link **bucket = bucket_at(table, *at);
+        struct hash_bucket *bucket = bucket_at(table, *at);
 
-        while (*bucket != NULL && count < max) {
-            links[count++] = *bucket;
-            *bucket = (*bucket)->chain;
+        while (bucket->first != NULL && count < max) {
+            links[count++] = bucket->first;
+            bucket->first = bucket->first->chain;
         }
-        if (*bucket != NULL) {
+        if (bucket->first != NULL) {
             break;
         }
     }
@@ -124,7 +134,7 @@ static void start_growing(struct hash_table *table, size_t buckets_count)
     table->old_count = table->buckets_count;
     table->moved = 0;
     table->buckets_count = buckets_count;
-    table->buckets = MEM_ARRAY(struct hash_link *, table->buckets_count);
+    table->buckets = MEM_ARRAY(struct hash_bucket, table->buckets_count);
 }
 
 /* The elements of the buckets that are next come into the cache meanwhile. */
@@ -134,23 +144,20 @@ static void move_some(struct hash_table *table, size_t max)
     size_t ahead = end + MOVED_PER_INSERT;
 
     for (size_t i = end; i < ahead && i < table->old_count; i++) {
-        __builtin_prefetch(table->old_buckets[i]);
+        __builtin_prefetch(table->old_buckets[i].first);
     }
 
     for (; table->moved < end && table->moved < table->old_count;
          table->moved++) {
-        struct hash_link *link = table->old_buckets[table->moved];
+        struct hash_link *link = table->old_buckets[table->moved].first;
 
         while (link != NULL) {
             struct hash_link *next = link->chain;
-            struct hash_link **to =
-                &table->buckets[link->hash & (table->buckets_count - 1)];
 
-            link->chain = *to;
-            *to = link;
+            put(&table->buckets[link->hash & (table->buckets_count - 1)], link);
             link = next;
         }
-        table->old_buckets[table->moved] = NULL;
+        table->old_buckets[table->moved] = (struct hash_bucket){0};
     }
     if (table->moved == table->old_count) {
         mem_free(table->old_buckets);
@@ -164,7 +171,7 @@ static struct hash_link *first_from(const struct hash_table *table,
     size_t end = hash_table_end(table);
 
     for (; place < end; place++) {
-        struct hash_link *link = *bucket_at(table, place);
+        struct hash_link *link = bucket_at(table, place)->first;
 
         if (link != NULL) {
             return link;
@@ -173,11 +180,18 @@ static struct hash_link *first_from(const struct hash_table *table,
     return NULL;
 }
 
-static struct hash_link **bucket_at(const struct hash_table *table,
-                                    size_t place)
+static struct hash_bucket *bucket_at(const struct hash_table *table,
+                                     size_t place)
 {
     size_t old_count = table->old_buckets == NULL ? 0 : table->old_count;
 
     return place < old_count ? &table->old_buckets[place]
                              : &table->buckets[place - old_count];
+}
+
+static void put(struct hash_bucket *bucket, struct hash_link *link)
+{
+    link->chain = bucket->first;
+    bucket->first = link;
+    bucket->bits |= hash_table_bit(link->hash);
 }

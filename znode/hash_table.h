@@ -14,9 +14,16 @@ struct hash_link {
     uint32_t len; /* of the key: for the owner, fills the hole */
 };
 
+/* Most questions are about what is not there (a path to be created). The bits
+ * answer them without a look at any element, which would be a cache miss. */
+struct hash_bucket {
+    struct hash_link *first;
+    uint64_t bits; /* one of 64 by each element's high bits */
+};
+
 struct hash_table {
-    struct hash_link **buckets;
-    struct hash_link **old_buckets;         /* being moved, or NULL */
+    struct hash_bucket *buckets;
+    struct hash_bucket *old_buckets;        /* being moved, or NULL */
     size_t buckets_count, old_count, moved; /* powers of two */
     size_t count;
 };
@@ -40,7 +47,7 @@ size_t hash_table_end(const struct hash_table *table);
 
 /* Where the elements of this hash are: still in the old array, or in the
  * new one. */
-static inline struct hash_link **
+static inline struct hash_bucket *
 hash_table_bucket(const struct hash_table *table, uint32_t hash)
 {
     if (table->old_buckets != NULL) {
@@ -51,6 +58,21 @@ hash_table_bucket(const struct hash_table *table, uint32_t hash)
         }
     }
     return &table->buckets[hash & (table->buckets_count - 1)];
+}
+
+/* The element's bit in its bucket. */
+static inline uint64_t hash_table_bit(uint32_t hash)
+{
+    return UINT64_C(1) << (hash >> 26);
+}
+
+/* The first element that may have this hash; go on with its chain. */
+static inline struct hash_link *hash_table_first(const struct hash_table *table,
+                                                 uint32_t hash)
+{
+    const struct hash_bucket *bucket = hash_table_bucket(table, hash);
+
+    return (bucket->bits & hash_table_bit(hash)) == 0 ? NULL : bucket->first;
 }
 
 #endif

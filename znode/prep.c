@@ -234,6 +234,7 @@ static enum zk_code create(struct prep_work *work,
     if (!path_is_plausible(path)) {
         return slice_is_absent(path) ? ZK_MARSHALLING_ERROR : ZK_BAD_ARGUMENTS;
     }
+    tree_expect(work->prep->tree, path);
     code = acl_fix(create->acl, create->acl_count, work->context->auth,
                    work->context->auth_count, work->arena, &txn->create.acl,
                    &txn->create.acl_count);

@@ -64,6 +64,11 @@ const struct znode *tree_find(const struct tree *tree, struct slice path)
     return find(tree, path, hash_of(tree, path));
 }
 
+void tree_expect(const struct tree *tree, struct slice path)
+{
+    __builtin_prefetch(hash_table_bucket(&tree->nodes, hash_of(tree, path)));
+}
+
 /* ZooKeeper has its root twice in its table of paths, as "" and "/", and
  * shows that number. */
 size_t tree_count(const struct tree *tree)
@@ -190,7 +195,7 @@ static uint32_t hash_of(const struct tree *tree, struct slice path)
 static struct znode *find(const struct tree *tree, struct slice path,
                           uint32_t hash)
 {
-    for (struct hash_link *link = *hash_table_bucket(&tree->nodes, hash);
+    for (struct hash_link *link = hash_table_first(&tree->nodes, hash);
          link != NULL; link = link->chain) {
         struct znode *node = node_of(link);
 

@@ -23,6 +23,8 @@ void tree_destroy(struct tree *tree); /* NULL is fine */
 /* ---- Reads. Returned pointers and slices last until the next change. */
 
 const struct znode *tree_find(const struct tree *tree, struct slice path);
+/* It will be looked for soon: what must come from memory is on its way. */
+void tree_expect(const struct tree *tree, struct slice path);
 /* As ZooKeeper counts: the root twice, so this is one more than the records of
  * a checkpoint; 5 for a fresh tree. */
 size_t tree_count(const struct tree *tree);

@@ -85,7 +85,7 @@ struct watch_path *watch_path_find_hashed(const struct watch_table *table,
 {
     uint32_t low = (uint32_t)hash;
 
-    for (struct hash_link *link = *hash_table_bucket(&table->paths[side], low);
+    for (struct hash_link *link = hash_table_first(&table->paths[side], low);
          link != NULL; link = link->chain) {
         struct watch_path *at = (struct watch_path *)(void *)link;
 
