@@ -260,6 +260,26 @@ const struct tree *inspect_tree(const struct replica *replica)
     return replica->tree;
 }
 
+const struct zab *inspect_zab(const struct replica *replica)
+{
+    return replica->zab;
+}
+
+void inspect_point(const struct replica *replica, struct inspect_point *point)
+{
+    *point = (struct inspect_point){
+        .zxid = replica->zxid_delivered,
+        .whole = !replica->loading && !replica->delivery.active,
+        .tree_digest = tree_digest(replica->tree),
+        .session_digest = session_digest(replica->sessions),
+    };
+}
+
+bool inspect_session_exists(const struct replica *replica, uint64_t id)
+{
+    return session_find(replica->sessions, id) != NULL;
+}
+
 static void fill_conn(const struct conn *conn, struct inspect_conn *view)
 {
     const struct conn_counts *counts = &conn->counts;

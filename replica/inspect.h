@@ -101,5 +101,15 @@ void inspect_release(struct replica *replica);
 /* The tree, for checkers and tests. */
 struct tree;
 const struct tree *inspect_tree(const struct replica *replica);
+const struct zab *inspect_zab(const struct replica *replica);
+
+/* What a checker looks at after every step: cheap. */
+struct inspect_point {
+    zxid_t zxid; /* last delivered */
+    bool whole;  /* the tree is as of zxid: nothing is loaded or half applied */
+    uint64_t tree_digest, session_digest;
+};
+void inspect_point(const struct replica *replica, struct inspect_point *point);
+bool inspect_session_exists(const struct replica *replica, uint64_t id);
 
 #endif
