@@ -76,7 +76,7 @@ Test(znode_memory, a_watch_takes_about_100_bytes_and_its_path)
     per_watch = (in_use() - before) / COUNT;
     fprintf(stderr, "bytes per watch of one session: %zu\n", per_watch);
     if (MEASURES) {
-        cr_assert_leq(per_watch, 110 + PATH_LEN);
+        cr_assert_leq(per_watch, 120 + PATH_LEN);
     }
     cr_assert_not(watch_remove_conn(table, 1, COUNT - 1));
     cr_assert(watch_remove_conn(table, 1, 1));
