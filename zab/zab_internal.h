@@ -124,7 +124,6 @@ struct zab {
     uint64_t ticks;      /* inputs, not time: late ones count once */
     const char *damage;  /* found at create, told at the first step */
     bool resigning;      /* ZAB_IN_RESIGN: never leads again */
-    bool diverged;       /* current = 0 is on its way to the disk */
 
     /* Durable on our own disk. */
     uint32_t epoch_accepted, epoch_current;
@@ -182,11 +181,16 @@ struct zab {
     bool up_to_date;      /* UP_TO_DATE has come */
     zxid_t acked_sent;    /* our last ACK */
     zxid_t serve_from;    /* of UP_TO_DATE: serve when it is delivered */
+    bool ack_counted;     /* the due ACK_EPOCH is a first promise */
+    /* A snapshot that is received. What follows it is held until SNAP_END is
+     * back, wherever we are by then: until it is, our history is neither the
+     * old nor the new one, and we neither vote nor tell it. */
     enum { SNAP_NONE, SNAP_RECEIVING, SNAP_ENDING } snap;
     zxid_t snap_zxid;
-    uint64_t snap_seq;    /* of the last SNAP op asked */
-    uint32_t snap_number; /* chunks received */
-    struct ring snap_ops; /* seqs of SNAP ops on their way, in order */
+    uint64_t snap_begin_seq; /* results before it are of another one */
+    uint32_t snap_number, snap_durable; /* chunks received, durable */
+    struct history held;
+    bool held_new_leader; /* NEW_LEADER has come behind them */
 };
 
 #define ZAB_MARK(zab, name) ((zab)->marks[ZAB_MARK_##name]++)
@@ -231,9 +235,10 @@ void zab_look(struct zab *zab, const char *why, struct zab_effects *effects);
  * closed). */
 void zab_drop_peer(struct zab *zab, enum peer_link link, size_t peer,
                    const char *why, struct zab_effects *effects);
-bool zab_blank(const struct zab *zab);  /* current epoch 0 */
+bool zab_blank(const struct zab *zab);  /* current epoch 0, or asked to be */
 bool zab_voting(const struct zab *zab); /* self: a voter, not blank, or the
-                                         * first election's rule holds */
+                                         * first election's rule holds; and no
+                                         * SNAP_END is on its way */
 /* Does our history have it as one of its zxids (or its beginning)? */
 bool zab_has(const struct zab *zab, zxid_t zxid);
 zxid_t zab_epoch_end(const struct zab *zab, uint32_t epoch); /* 0: none */
@@ -334,20 +339,29 @@ void learner_end(struct zab *zab, const char *why, struct zab_effects *effects);
 /* What a delivery may have made possible: serving. */
 void learner_go_on(struct zab *zab, struct zab_effects *effects);
 
-/* ---- sync_learner.c: false, and the link dropped: it broke the protocol */
+/* Our durable promise, or our history, is there: ACK_EPOCH if it is due. */
+void learner_ack_epoch(struct zab *zab, struct zab_effects *effects);
+/* Current is to be the leader's epoch; ACK_NEW_LEADER when it is. */
+void learner_take_up(struct zab *zab, struct zab_effects *effects);
 
-bool sync_learner_on_message(struct zab *zab, const struct peer_msg *msg,
-                             struct zab_effects *effects);
+/* ---- sync_learner.c: NULL, or how the leader broke the protocol */
+
+const char *sync_learner_on_message(struct zab *zab, const struct peer_msg *msg,
+                                    struct zab_effects *effects);
+/* The link is gone in the middle of it, or never was one. */
+void sync_learner_forget(struct zab *zab);
 /* A SNAP op of ours came back. */
 void sync_learner_on_result(struct zab *zab, const struct store_result *result,
                             struct zab_effects *effects);
 
-/* ---- follower.c */
+/* ---- follower.c: likewise */
 
-bool follower_on_propose(struct zab *zab, const struct peer_msg *msg,
-                         struct zab_effects *effects); /* PROPOSE, INFORM */
-bool follower_on_commit(struct zab *zab, const struct peer_msg *msg,
-                        struct zab_effects *effects);
+/* PROPOSE, INFORM */
+const char *follower_on_propose(struct zab *zab, const struct peer_msg *msg,
+                                struct zab_effects *effects);
+/* COMMIT, or what an INFORM says of its records. */
+const char *follower_on_commit(struct zab *zab, zxid_t zxid,
+                               struct zab_effects *effects);
 void follower_ack(struct zab *zab, struct zab_effects *effects);
 
 #endif
