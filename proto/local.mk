@@ -9,7 +9,9 @@ proto_libproto_a_SOURCES = \
 	proto/frame.c proto/frame.h \
 	proto/jute.c proto/jute.h \
 	proto/pb.c proto/pb.h \
-	proto/peer.h \
+	proto/peer.c proto/peer.h \
+	proto/peer_body.c proto/peer_body.h \
+	proto/peer_text.c \
 	proto/record.c proto/record.h \
 	proto/store_op.h \
 	proto/text.c proto/text.h \
@@ -19,19 +21,28 @@ proto_libproto_a_SOURCES = \
 # protoc-c's output: an archive of its own, so that the strict warnings are for
 # our code only.
 noinst_LIBRARIES += proto/libpb.a
-nodist_proto_libpb_a_SOURCES = proto/record.pb-c.c proto/record.pb-c.h
+nodist_proto_libpb_a_SOURCES = proto/peer.pb-c.c proto/peer.pb-c.h \
+	proto/record.pb-c.c proto/record.pb-c.h
 proto_libpb_a_CFLAGS = $(corral_code_cflags)
-BUILT_SOURCES += proto/record.pb-c.h
-CLEANFILES += proto/record.pb-c.c proto/record.pb-c.h
-EXTRA_DIST += proto/record.proto
+BUILT_SOURCES += proto/peer.pb-c.h proto/record.pb-c.h
+CLEANFILES += proto/peer.pb-c.c proto/peer.pb-c.h \
+	proto/record.pb-c.c proto/record.pb-c.h
+EXTRA_DIST += proto/peer.proto proto/record.proto
 
+proto/peer.pb-c.c: proto/peer.proto
+	$(AM_V_GEN)$(MKDIR_P) proto && \
+	$(PROTOC_C) --proto_path=$(srcdir) --c_out=. proto/peer.proto
 proto/record.pb-c.c: proto/record.proto
 	$(AM_V_GEN)$(MKDIR_P) proto && \
 	$(PROTOC_C) --proto_path=$(srcdir) --c_out=. proto/record.proto
 # Made by the same run; a lost one is made anew.
+proto/peer.pb-c.h: proto/peer.pb-c.c
+	@test -f $@ || { rm -f proto/peer.pb-c.c && \
+	$(MAKE) $(AM_MAKEFLAGS) proto/peer.pb-c.c; }
 proto/record.pb-c.h: proto/record.pb-c.c
 	@test -f $@ || { rm -f proto/record.pb-c.c && \
 	$(MAKE) $(AM_MAKEFLAGS) proto/record.pb-c.c; }
+proto/peer.$(OBJEXT) proto/peer_body.$(OBJEXT): proto/peer.pb-c.h
 proto/pb.$(OBJEXT) proto/record.$(OBJEXT) proto/txn.$(OBJEXT): \
 	proto/record.pb-c.h
 

@@ -25,40 +25,44 @@ enum peer_link {
 
 #define PEER_FRAME_SIZE_MAX (4U * 1024 * 1024) /* head and payloads */
 #define PEER_CLUSTER_ID_SIZE 16
-#define PEER_EPOCH_ENDS_MAX 4096
+#define PEER_EPOCH_ENDS_MAX 4096 /* the latest ones */
+#define PEER_PAYLOADS_MAX 65536
+#define PEER_AUTH_MAX 128    /* a connection has 64 of its own, its address */
+#define PEER_RECLAIM_SIZE 20 /* bytes of an entry of RECLAIM's payload */
+#define PEER_STATUS_SIZE 8
 
-#define PEER_MSG_MAP(X)                                                        \
-    X(PEER_VOTE, 1, "vote")                                                    \
-    X(PEER_FOLLOWER_INFO, 2, "follower-info")                                  \
-    X(PEER_NEW_EPOCH, 3, "new-epoch")                                          \
-    X(PEER_ACK_EPOCH, 4, "ack-epoch")                                          \
-    X(PEER_SYNC_DIFF, 5, "sync-diff")                                          \
-    X(PEER_SYNC_TRUNC, 6, "sync-trunc")                                        \
-    X(PEER_SYNC_SNAP, 7, "sync-snap")                                          \
-    X(PEER_SNAP_CHUNK, 8, "snap-chunk")                                        \
-    X(PEER_SNAP_ACK, 9, "snap-ack")                                            \
-    X(PEER_NEW_LEADER, 10, "new-leader")                                       \
-    X(PEER_ACK_NEW_LEADER, 11, "ack-new-leader")                               \
-    X(PEER_UP_TO_DATE, 12, "up-to-date")                                       \
-    X(PEER_PROPOSE, 13, "propose")                                             \
-    X(PEER_ACK, 14, "ack")                                                     \
-    X(PEER_COMMIT, 15, "commit")                                               \
-    X(PEER_INFORM, 16, "inform")                                               \
-    X(PEER_PING, 17, "ping")                                                   \
-    X(PEER_PONG, 18, "pong")                                                   \
-    X(PEER_RESIGN, 19, "resign")                                               \
-    /* From here on zab/ knows nothing of them: replica/ speaks them, on the   \
-     * same quorum links and in their order. */                                \
-    X(PEER_REQUEST, 32, "request")                                             \
-    X(PEER_OPEN_SESSION, 33, "open-session")                                   \
-    X(PEER_SYNC_REQUEST, 34, "sync-request")                                   \
-    X(PEER_REFUSED, 35, "refused")                                             \
-    X(PEER_SYNC_REPLY, 36, "sync-reply")                                       \
-    X(PEER_REVALIDATE, 37, "revalidate")                                       \
-    X(PEER_REVALIDATE_REPLY, 38, "revalidate-reply")                           \
-    X(PEER_RECLAIM, 39, "reclaim")                                             \
-    X(PEER_SESSION_MOVED, 40, "session-moved")                                 \
-    X(PEER_STATUS, 41, "status")                                               \
+#define PEER_MSG_MAP(X)                                                      \
+    X(PEER_VOTE, 1, "vote")                                                  \
+    X(PEER_FOLLOWER_INFO, 2, "follower-info")                                \
+    X(PEER_NEW_EPOCH, 3, "new-epoch")                                        \
+    X(PEER_ACK_EPOCH, 4, "ack-epoch")                                        \
+    X(PEER_SYNC_DIFF, 5, "sync-diff")                                        \
+    X(PEER_SYNC_TRUNC, 6, "sync-trunc")                                      \
+    X(PEER_SYNC_SNAP, 7, "sync-snap")                                        \
+    X(PEER_SNAP_CHUNK, 8, "snap-chunk")                                      \
+    X(PEER_SNAP_ACK, 9, "snap-ack")                                          \
+    X(PEER_NEW_LEADER, 10, "new-leader")                                     \
+    X(PEER_ACK_NEW_LEADER, 11, "ack-new-leader")                             \
+    X(PEER_UP_TO_DATE, 12, "up-to-date")                                     \
+    X(PEER_PROPOSE, 13, "propose")                                           \
+    X(PEER_ACK, 14, "ack")                                                   \
+    X(PEER_COMMIT, 15, "commit")                                             \
+    X(PEER_INFORM, 16, "inform")                                             \
+    X(PEER_PING, 17, "ping")                                                 \
+    X(PEER_PONG, 18, "pong")                                                 \
+    X(PEER_RESIGN, 19, "resign")                                             \
+    /* From here on zab/ knows nothing of them: replica/ speaks them, on the \
+     * same quorum links and in their order. */                              \
+    X(PEER_REQUEST, 32, "request")                                           \
+    X(PEER_OPEN_SESSION, 33, "open-session")                                 \
+    X(PEER_SYNC_REQUEST, 34, "sync-request")                                 \
+    X(PEER_REFUSED, 35, "refused")                                           \
+    X(PEER_SYNC_REPLY, 36, "sync-reply")                                     \
+    X(PEER_REVALIDATE, 37, "revalidate")                                     \
+    X(PEER_REVALIDATE_REPLY, 38, "revalidate-reply")                         \
+    X(PEER_RECLAIM, 39, "reclaim")                                           \
+    X(PEER_SESSION_MOVED, 40, "session-moved")                               \
+    X(PEER_STATUS, 41, "status")                                             \
     X(PEER_DIGEST, 42, "digest")
 
 enum peer_msg_type {
@@ -97,14 +101,14 @@ struct peer_msg {
             bool blank;  /* the sender never took up an epoch */
             bool no_log; /* the sender's history is empty */
         } vote;
-        struct { /* epoch: the sender's accepted one; zxid: its last */
+        struct {         /* epoch: the sender's accepted one; zxid: its last */
             bool voting; /* it may be counted */
             uint32_t epoch_current;
         } follower_info;
         struct {
             uint8_t cluster_id[PEER_CLUSTER_ID_SIZE];
         } new_epoch;
-        struct { /* zxid: the sender's last */
+        struct {          /* zxid: the sender's last */
             bool counted; /* a first promise of this epoch, by a voter */
             bool whole;   /* its history can be built on; false: SNAP */
             uint32_t epoch_current;
@@ -160,7 +164,8 @@ struct peer_msg {
         } session_moved; /* to the server of the older attachment */
         /* RECLAIM, payloads[0]: (session id, attachment, time-out in ms) of
          * each connection that goes on: 8, 8 and 4 bytes, big-endian. */
-        struct { /* payloads[0]: ids of sessions heard of, 8 bytes each */
+        struct { /* payloads[0]: ids of sessions heard of, 8 bytes each, perhaps
+                  * none of them */
             bool disk_low;
         } status;
         struct { /* at zxid */
