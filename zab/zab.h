@@ -56,6 +56,8 @@ enum zab_input_type {
     ZAB_IN_BARRIER, /* leader only: tell me when this point is certain */
     ZAB_IN_RESIGN,  /* hand over, if it leads; propose nothing any more */
     ZAB_IN_DIVERGED, /* the tree is not the leader's: fetch a whole copy */
+    ZAB_IN_BROKEN,   /* what it said to replica/ has no place: drop the link
+                      * if it is still up (the leader's: look for another) */
 };
 
 struct zab_input {
@@ -68,6 +70,7 @@ struct zab_input {
         uint64_t stored_seq;
         const struct store_result *result; /* borrowed; its payload too */
         uint64_t barrier;                  /* a rising number */
+        const char *why;                   /* BROKEN: static text */
         uint32_t ticks_late; /* TICK: how late it came, taken off before anyone
                               * is accused, DESIGN 2.11 */
     };
@@ -136,6 +139,7 @@ void zab_step(struct zab *zab, const struct zab_input *input,
 enum zab_role zab_role(const struct zab *zab);
 uint64_t zab_leader_id(const struct zab *zab); /* 0: none known */
 uint32_t zab_epoch(const struct zab *zab);     /* current epoch */
+uint32_t zab_epoch_accepted(const struct zab *zab);
 /* DESIGN 3.3 rule 11; false too while the proposal window is full. */
 bool zab_can_propose(const struct zab *zab);
 bool zab_window_full(const struct zab *zab);
