@@ -34,6 +34,7 @@ static void set_defaults(struct config *config)
         .frame_size_max = 1048575,
         .reply_size_max = 16 * 1024 * 1024,
         .outstanding_max = 1000,
+        .sync_warning_ms = 1000,
         .reads_held_max = 64,
         .ephemerals_max = 100000,
         .output_mark = 1024 * 1024,

@@ -33,6 +33,7 @@ struct config {
     uint32_t frame_size_max;                   /* jute.maxbuffer */
     uint32_t reply_size_max;                   /* replySizeMax */
     uint32_t outstanding_max;                  /* globalOutstandingLimit */
+    uint32_t sync_warning_ms;                  /* fsync.warningthresholdms */
     uint32_t reads_held_max, ephemerals_max;
     uint32_t output_mark; /* bytes: stop feeding a connection above it */
     uint32_t output_max;  /* bytes: close a connection above it */

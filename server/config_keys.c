@@ -114,7 +114,7 @@ static const struct config_key keys[] = {
     RANGE("preAllocSize", CONFIG_INT, segment_size, 64, 1048576, 1024),
     NOT_YET("commitLogCount", CONFIG_INT, NULL),
     NOT_YET("snapshotSizeFactor", CONFIG_FLOAT, NULL),
-    NOT_YET("fsync.warningthresholdms", CONFIG_INT, NULL),
+    RANGE("fsync.warningthresholdms", CONFIG_INT, sync_warning_ms, 0, I32, 1),
     WORKS("forceSync", CONFIG_BOOL, force_sync),
     NOT_YET("forceSnapshotSync", CONFIG_BOOL, "false"),
     IGNORED("flushDelay", CONFIG_INT),

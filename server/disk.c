@@ -51,6 +51,7 @@ struct disk {
     int wake_fd;
     disk_done_fn *done;
     void *arg;
+    int64_t warn_ms;             /* loop thread only; 0: never */
     size_t queued;               /* loop thread only */
     struct answers taken;        /* loop thread only */
     struct store_result *passed; /* loop thread only: what done gets */
@@ -62,7 +63,8 @@ struct disk {
     struct lane submitted;
     struct answers answered;
     struct store_space space;
-    bool waiting; /* the thread sleeps on work */
+    int64_t slowest_ms; /* write and sync of the log, since the last answers */
+    bool waiting;       /* the thread sleeps on work */
     bool stopping;
 
     /* Disk thread only. */
@@ -191,6 +193,11 @@ void disk_submit(struct disk *disk, const struct store_op *ops, size_t count)
     }
 }
 
+void disk_warn_above(struct disk *disk, int64_t ms)
+{
+    disk->warn_ms = ms;
+}
+
 size_t disk_queued(struct disk *disk)
 {
     return disk->queued;
@@ -214,6 +221,7 @@ static void wake_up(evutil_socket_t fd, short what, void *arg)
     struct disk *disk = arg;
     struct answers swap;
     uint64_t ignored;
+    int64_t slowest_ms;
 
     (void)what;
     /* EAGAIN: an earlier wake-up took what this one was about. */
@@ -222,8 +230,16 @@ static void wake_up(evutil_socket_t fd, short what, void *arg)
     swap = disk->answered;
     disk->answered = disk->taken;
     disk->taken = swap;
+    slowest_ms = disk->slowest_ms;
+    disk->slowest_ms = 0;
     CHECK(pthread_mutex_unlock(&disk->mutex) == 0);
 
+    if (disk->warn_ms > 0 && slowest_ms > disk->warn_ms) {
+        log_event(LOG_WARN, "disk_slow",
+                  "what=\"write and sync of the log\" "
+                  "ms=%lld",
+                  (long long)slowest_ms);
+    }
     if (disk->taken.count == 0) {
         return;
     }
@@ -260,7 +276,8 @@ static bool is_log_op(enum store_op_type type)
  * still has to say was durable before it. */
 static void run_some(struct disk *disk, struct lane *lane, size_t count)
 {
-    bool was_empty;
+    bool was_empty, is_log = is_log_op(lane->items[lane->first].op.type);
+    int64_t began_ms = clock_monotonic_ms(), took_ms;
     uint64_t one = 1;
 
     disk->ops =
@@ -280,8 +297,12 @@ static void run_some(struct disk *disk, struct lane *lane, size_t count)
         }
     }
     lane->first += count;
+    took_ms = clock_monotonic_ms() - began_ms;
 
     CHECK(pthread_mutex_lock(&disk->mutex) == 0);
+    if (is_log && took_ms > disk->slowest_ms) {
+        disk->slowest_ms = took_ms;
+    }
     was_empty = disk->answered.count == 0;
     disk->answered.items =
         mem_grow(disk->answered.items, &disk->answered.capacity,

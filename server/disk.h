@@ -20,6 +20,8 @@ void disk_stop(struct disk *disk); /* finishes what was submitted, joins,
 /* Copies the ops. Ownership of their payload references goes over with them and
  * comes back to be dropped on the loop thread. */
 void disk_submit(struct disk *disk, const struct store_op *ops, size_t count);
+/* A line in the log for each batch of the log that takes longer; 0: never. */
+void disk_warn_above(struct disk *disk, int64_t ms);
 size_t disk_queued(struct disk *disk);       /* ops not yet answered */
 struct store *disk_store(struct disk *disk); /* for store_stats() only */
 void disk_space(struct disk *disk, struct store_space *space); /* as last

@@ -105,6 +105,7 @@ int loop_create(const struct config *config, struct loop **loop)
     err = boot_open(config, &store, &made->replica);
     if (err == 0) {
         made->disk = disk_start(made->base, store, on_disk_done, made);
+        disk_warn_above(made->disk, config->sync_warning_ms);
         err = net_client_listen(made->base, config, made, &made->clients);
     }
     if (err != 0) {

@@ -4,6 +4,7 @@
     powercut.py kills [--count N] [--seed S]   kill -9 at random moments under
                                                pipelined load of 8 clients
     powercut.py sync-fails                     the disk fails one fdatasync
+    powercut.py sync-slow                      slow syncs are told of
     powercut.py disk-full                      no space left, then space again
 
 Needs CORRALD (the server) and SHIM (tests/support/shim.c, built). Each client
@@ -225,13 +226,13 @@ class Client:
 
 
 class World:
-    def __init__(self, reserve=0, sync_delay_us=1500):
+    def __init__(self, reserve=0, sync_delay_us=1500, config=''):
         self.top = tempfile.mkdtemp(prefix='powercut-')
         self.data = os.path.join(self.top, 'data')
         self.disk = shim_disk.ShimDisk(os.environ['SHIM'], self.data)
         self.disk.delay_syncs(sync_delay_us)
         self.server = corral_server.CorralServer(
-            config=CONFIG % reserve + 'dataDir=%s\n' % self.data,
+            config=CONFIG % reserve + config + 'dataDir=%s\n' % self.data,
             env=self.disk.env, start=False,
             directory=os.path.join(self.top, 'run'))
         os.makedirs(self.server.directory, exist_ok=True)
@@ -331,6 +332,23 @@ def sync_fails():
     print('sync-fails: ended at once with status %d, nothing lost' % status)
 
 
+def sync_slow():
+    """fsync.warningthresholdms: a slow log is told of, a fast one is not."""
+    for delay_us, ms in (200000, 20), (0, 60000):
+        with World(sync_delay_us=delay_us,
+                   config='fsync.warningthresholdms=%d\n' % ms) as world:
+            client = Client(0)
+            world.server.start()
+            client.open(world.server.address)
+            load_until([client], time.monotonic() + 1)
+            client.conn.close()
+            told = 'event=disk_slow' in world.server.log_text()
+            if told != (delay_us > 0):
+                raise Lost('syncs of up to %d us, a threshold of %d ms: %s' % (
+                    delay_us, ms, 'told' if told else 'not told'))
+    print('sync-slow: told of, and only then')
+
+
 def disk_full():
     """Writes that add are refused, the rest goes on; space heals it."""
     reserve = 32 << 20
@@ -386,7 +404,8 @@ def disk_full():
 
 def main():
     parser = argparse.ArgumentParser()
-    parser.add_argument('what', choices=['kills', 'sync-fails', 'disk-full'])
+    parser.add_argument('what', choices=['kills', 'sync-fails', 'sync-slow',
+                                         'disk-full'])
     parser.add_argument('--count', type=int, default=20)
     parser.add_argument('--seed', type=int, default=1)
     args = parser.parse_args()
@@ -395,6 +414,8 @@ def main():
             kills(args.count, args.seed)
         elif args.what == 'sync-fails':
             sync_fails()
+        elif args.what == 'sync-slow':
+            sync_slow()
         else:
             disk_full()
     except Lost as e:
