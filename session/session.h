@@ -58,8 +58,8 @@ bool session_closing(const struct session *session);
 void session_attach(struct session *session, uint64_t conn_id);
 uint64_t session_conn(const struct session *session);
 
-/* Leader: which server's which connection speaks for it (server id, attachment);
- * 0, 0: not known, the first that asks becomes it. Local, not replicated. */
+/* Leader: which server's (id below 255) which connection speaks for it; 0, 0:
+ * not known, the first that asks becomes it. Local, not replicated. */
 void session_set_owner(struct session *session, uint64_t server_id,
                        uint64_t attachment);
 uint64_t session_owner(const struct session *session); /* server id */

@@ -14,9 +14,11 @@ struct session {
     struct expiry_bucket *bucket; /* NULL: no deadline */
     zxid_t zxid;
     uint64_t conn_id;
-    int32_t timeout_ms; /* replicated */
-    int32_t lease_ms;   /* what the attached client was promised last */
+    uint64_t attachment; /* of its owner */
+    int32_t timeout_ms;  /* replicated */
+    int32_t lease_ms;    /* what the attached client was promised last */
     bool closing;
+    uint8_t owner; /* server id, below 255; 0: not known */
     uint8_t password[16];
 };
 

@@ -143,6 +143,24 @@ uint64_t session_conn(const struct session *session)
     return session->conn_id;
 }
 
+void session_set_owner(struct session *session, uint64_t server_id,
+                       uint64_t attachment)
+{
+    CHECK(server_id < 255); /* as session_id_make() has it */
+    session->owner = (uint8_t)server_id;
+    session->attachment = attachment;
+}
+
+uint64_t session_owner(const struct session *session)
+{
+    return session->owner;
+}
+
+uint64_t session_attachment(const struct session *session)
+{
+    return session->attachment;
+}
+
 bool session_dirty_take(struct session_table *table, size_t max,
                         struct buf *list)
 {

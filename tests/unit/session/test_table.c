@@ -37,6 +37,27 @@ Test(session_table, keeps_what_it_was_given)
     session_table_destroy(NULL);
 }
 
+Test(session_table, one_connection_of_one_server_speaks_for_a_session)
+{
+    struct session_table *table = session_table_create(1, 100);
+    struct session *session = add(table, 5);
+    uint64_t digest = session_digest(table);
+
+    cr_assert_eq(session_owner(session), 0);
+    cr_assert_eq(session_attachment(session), 0);
+    session_set_owner(session, 254, UINT64_MAX);
+    session_set_owner(add(table, 6), 1, 1);
+    cr_assert_eq(session_owner(session), 254);
+    cr_assert_eq(session_attachment(session), UINT64_MAX);
+    session_set_owner(session, 0, 0);
+    cr_assert_eq(session_owner(session), 0);
+    cr_assert_eq(session_attachment(session), 0);
+    /* It is nobody's business but the leader's. */
+    session_remove(table, session_find(table, 6));
+    cr_assert_eq(session_digest(table), digest);
+    session_table_destroy(table);
+}
+
 Test(session_table, walks_in_order_of_creation)
 {
     struct session_table *table = session_table_create(1, 100);
