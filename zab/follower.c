@@ -74,8 +74,8 @@ void follower_ack(struct zab *zab, struct zab_effects *effects)
         return;
     }
     msg = zab_send(zab, PEER_LINK_LEADER,
-                   UINT64_C(1) << zab_member_index(zab, zab->leader_id),
-                   PEER_ACK, effects);
+                   zab_bit(zab_member_index(zab, zab->leader_id)), PEER_ACK,
+                   effects);
     msg->epoch = zab->leader_epoch;
     msg->zxid = zxid;
     zab->acked_sent = zxid;

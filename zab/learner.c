@@ -8,7 +8,6 @@
 #include "zab/zab_internal.h"
 
 static void forget_link(struct zab *zab);
-static bool is_learner(const struct zab *zab);
 static bool is_leader(const struct zab *zab, size_t peer);
 static void ask(struct zab *zab, struct zab_effects *effects);
 static uint32_t taken_up_epoch(const struct zab *zab);
@@ -61,14 +60,13 @@ void learner_end(struct zab *zab, const char *why, struct zab_effects *effects)
     effect->link = PEER_LINK_LEADER;
     effect->why = why;
     forget_link(zab);
-    zab->leader_id = 0;
     zab->patience = 0;
 }
 
 void learner_on_link(struct zab *zab, size_t peer, bool up,
                      struct zab_effects *effects)
 {
-    if (!is_learner(zab) || !is_leader(zab, peer)) {
+    if (!zab_is_learner(zab) || !is_leader(zab, peer)) {
         /* Of a dial that was given up: no such link is wanted. */
         zab->peers[peer].up[PEER_LINK_LEADER] = false;
     } else if (!up) {
@@ -88,7 +86,7 @@ void learner_on_message(struct zab *zab, size_t peer,
 {
     const char *broken;
 
-    if (!is_learner(zab) || !is_leader(zab, peer) ||
+    if (!zab_is_learner(zab) || !is_leader(zab, peer) ||
         zab->phase == ZAB_PHASE_CONNECTING) {
         return;
     }
@@ -99,7 +97,7 @@ void learner_on_message(struct zab *zab, size_t peer,
     broken = on_message(zab, msg, effects);
     if (broken != NULL) {
         zab_drop_peer(zab, PEER_LINK_LEADER, peer, broken, effects);
-        if (is_learner(zab)) {
+        if (zab_is_learner(zab)) {
             zab_look(zab, broken, effects);
         }
     }
@@ -108,7 +106,7 @@ void learner_on_message(struct zab *zab, size_t peer,
 void learner_on_stored(struct zab *zab, const struct zab_log_op *op,
                        struct zab_effects *effects)
 {
-    if (op->type != STORE_EPOCHS || !is_learner(zab)) {
+    if (op->type != STORE_EPOCHS || !zab_is_learner(zab)) {
         return;
     }
     learner_ack_epoch(zab, effects);
@@ -134,7 +132,7 @@ void learner_on_tick(struct zab *zab, struct zab_effects *effects)
  * from here on, so that nobody counts on what is about to be replaced. */
 void learner_on_diverged(struct zab *zab, struct zab_effects *effects)
 {
-    if (!is_learner(zab) || zab_blank(zab)) {
+    if (!zab_is_learner(zab) || zab_blank(zab)) {
         return;
     }
     ZAB_MARK(zab, DIVERGED);
@@ -168,13 +166,6 @@ static void forget_link(struct zab *zab)
     zab->acked_sent = 0;
     zab->serve_from = 0;
     sync_learner_forget(zab);
-}
-
-static bool is_learner(const struct zab *zab)
-{
-    return zab->phase == ZAB_PHASE_CONNECTING ||
-           zab->phase == ZAB_PHASE_PROMISING ||
-           zab->phase == ZAB_PHASE_SYNCING || zab->phase == ZAB_PHASE_FOLLOWING;
 }
 
 static bool is_leader(const struct zab *zab, size_t peer)
@@ -432,6 +423,7 @@ static void on_resign(struct zab *zab, uint64_t successor,
         return;
     }
     learner_end(zab, why, effects);
+    zab->leader_id = 0;
     zab_set_role(zab, ZAB_LOOKING, why, effects);
     zab_move(zab, ZAB_PHASE_ELECTION);
     if (ours) {
@@ -456,5 +448,5 @@ static bool can_follow(const struct zab *zab, uint64_t id)
 
 static uint64_t leader_bit(const struct zab *zab)
 {
-    return UINT64_C(1) << zab_member_index(zab, zab->leader_id);
+    return zab_bit(zab_member_index(zab, zab->leader_id));
 }

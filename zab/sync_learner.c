@@ -79,7 +79,7 @@ void sync_learner_on_result(struct zab *zab, const struct store_result *result,
         zab->snap_durable++;
         if (zab->phase == ZAB_PHASE_SYNCING) {
             msg = zab_send(zab, PEER_LINK_LEADER,
-                           UINT64_C(1) << zab_member_index(zab, zab->leader_id),
+                           zab_bit(zab_member_index(zab, zab->leader_id)),
                            PEER_SNAP_ACK, effects);
             msg->epoch = zab->leader_epoch;
             msg->snap.number = zab->snap_durable;
@@ -192,6 +192,14 @@ static void install(struct zab *zab)
     zab->delivered = zxid;
     zab->epoch_ends_count = 0;
     history_reset(&zab->history, zxid);
+    /* What was on its way to the log is gone with it. */
+    for (size_t i = 0; i < zab->log_ops.count; i++) {
+        struct zab_log_op *op = ring_at(&zab->log_ops, i);
+
+        if (op->zxid > zxid) {
+            op->zxid = zxid;
+        }
+    }
 }
 
 static void after_install(struct zab *zab, struct zab_effects *effects)

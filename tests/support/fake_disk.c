@@ -28,6 +28,7 @@ struct record {
 
 struct waiting {
     struct list link;
+    uint64_t order; /* of all ops, in both lanes */
     struct store_op op;
 };
 
@@ -46,7 +47,9 @@ struct fake_disk {
     struct log_record *log;
     size_t log_count, log_capacity;
     struct map records;
+    struct map staged; /* the next generation, being received */
     struct list log_lane, slow_lane;
+    uint64_t order;
     size_t waiting;
     struct reader readers[READERS_MAX];
     struct durable_state durable;
@@ -57,7 +60,10 @@ struct fake_disk {
 };
 
 static bool is_log_op(enum store_op_type type);
+static bool holds_both(enum store_op_type type);
 static struct waiting *next_waiting(struct fake_disk *disk);
+static struct waiting *first_in(struct list *lane);
+static struct waiting *first_holder(struct fake_disk *disk);
 static void drop_waiting(struct fake_disk *disk, struct waiting *waiting);
 static void carry_out(struct fake_disk *disk, const struct store_op *op,
                       struct store_result *result);
@@ -65,10 +71,13 @@ static void append(struct fake_disk *disk, const struct store_op *op);
 static void cut(struct fake_disk *disk, zxid_t after);
 static void purge(struct fake_disk *disk, zxid_t up_to);
 static void checkpoint(struct fake_disk *disk, const struct store_op *op);
-static void put_record(struct fake_disk *disk, struct slice key,
+static int put_records(struct map *records, struct slice list);
+static void snap_end(struct fake_disk *disk, const struct store_op *op);
+static void put_record(struct map *records, struct slice key,
                        struct slice sealed);
 static struct record *find_record(struct fake_disk *disk, const char *path);
-static void drop_record(struct fake_disk *disk, struct record *record);
+static void drop_record(struct map *records, struct record *record);
+static void drop_records(struct map *records);
 static void read_log(struct fake_disk *disk, const struct store_op *op,
                      struct store_result *result);
 static void read_snap(struct fake_disk *disk, const struct store_op *op,
@@ -81,6 +90,7 @@ struct fake_disk *fake_disk_create(void)
     struct fake_disk *disk = MEM_NEW(struct fake_disk);
 
     map_init(&disk->records, HASH_SEED);
+    map_init(&disk->staged, HASH_SEED);
     list_init(&disk->log_lane);
     list_init(&disk->slow_lane);
     return disk;
@@ -88,17 +98,15 @@ struct fake_disk *fake_disk_create(void)
 
 void fake_disk_destroy(struct fake_disk *disk)
 {
-    struct map_link *link;
-
     if (disk == NULL) {
         return;
     }
     fake_disk_crash(disk, 0);
     cut(disk, 0);
-    while ((link = map_first(&disk->records)) != NULL) {
-        drop_record(disk, MAP_ENTRY(link, struct record, link));
-    }
+    drop_records(&disk->records);
+    drop_records(&disk->staged);
     map_finish(&disk->records);
+    map_finish(&disk->staged);
     mem_free(disk->log);
     mem_free(disk->epoch_ends);
     mem_free(disk);
@@ -142,6 +150,7 @@ void fake_disk_submit(struct fake_disk *disk, const struct store_op *op)
     struct waiting *waiting = MEM_NEW(struct waiting);
 
     waiting->op = *op;
+    waiting->order = disk->order++;
     list_push_back(is_log_op(op->type) ? &disk->log_lane : &disk->slow_lane,
                    &waiting->link);
     disk->waiting++;
@@ -214,7 +223,7 @@ void fake_disk_fail_next(struct fake_disk *disk, int err)
 
 void fake_disk_lose_record(struct fake_disk *disk, const char *path)
 {
-    drop_record(disk, find_record(disk, path));
+    drop_record(&disk->records, find_record(disk, path));
 }
 
 void fake_disk_forge_record(struct fake_disk *disk, const char *path)
@@ -233,7 +242,7 @@ void fake_disk_forge_record(struct fake_disk *disk, const char *path)
     record_put_znode(&list, &znode);
     bytes = buf_bytes(&list);
     CHECK(record_next(&bytes, &entry) == 0);
-    put_record(disk, entry.key,
+    put_record(&disk->records, entry.key,
                slice_make(entry.value.ptr, entry.value.len + CRC_SIZE));
     buf_finish(&list);
     arena_destroy(arena);
@@ -245,13 +254,50 @@ static bool is_log_op(enum store_op_type type)
            type == STORE_TRUNCATE;
 }
 
+static bool holds_both(enum store_op_type type)
+{
+    return type == STORE_TRUNCATE || type == STORE_SNAP_BEGIN ||
+           type == STORE_SNAP_END;
+}
+
 static struct waiting *next_waiting(struct fake_disk *disk)
 {
-    struct list *lane =
-        list_empty(&disk->log_lane) ? &disk->slow_lane : &disk->log_lane;
+    struct waiting *holder = first_holder(disk);
+    struct waiting *log = first_in(&disk->log_lane);
+    struct waiting *slow = first_in(&disk->slow_lane);
 
+    if (log != NULL && (holder == NULL || log->order < holder->order)) {
+        return log;
+    }
+    if (slow != NULL && (holder == NULL || slow->order < holder->order)) {
+        return slow;
+    }
+    return holder;
+}
+
+static struct waiting *first_in(struct list *lane)
+{
     return list_empty(lane) ? NULL
                             : LIST_ENTRY(lane->next, struct waiting, link);
+}
+
+/* The first that waits for both lanes, and for which both wait. */
+static struct waiting *first_holder(struct fake_disk *disk)
+{
+    struct list *lanes[] = {&disk->log_lane, &disk->slow_lane};
+    struct waiting *first = NULL;
+
+    for (size_t i = 0; i < 2; i++) {
+        for (struct list *at = lanes[i]->next; at != lanes[i]; at = at->next) {
+            struct waiting *waiting = LIST_ENTRY(at, struct waiting, link);
+
+            if (holds_both(waiting->op.type) &&
+                (first == NULL || waiting->order < first->order)) {
+                first = waiting;
+            }
+        }
+    }
+    return first;
 }
 
 static void drop_waiting(struct fake_disk *disk, struct waiting *waiting)
@@ -293,9 +339,13 @@ static void carry_out(struct fake_disk *disk, const struct store_op *op,
             close_reader(disk, op->reader_id);
             break;
         case STORE_SNAP_BEGIN:
+            drop_records(&disk->staged);
+            break;
         case STORE_SNAP_CHUNK:
+            result->err = put_records(&disk->staged, blob_bytes(op->payload));
+            break;
         case STORE_SNAP_END:
-            CHECK(!"receiving a snapshot comes with replication");
+            snap_end(disk, op);
             break;
     }
 }
@@ -339,33 +389,55 @@ static void purge(struct fake_disk *disk, zxid_t up_to)
 /* All of it or nothing, as a batch of LevelDB's. */
 static void checkpoint(struct fake_disk *disk, const struct store_op *op)
 {
-    struct slice list = blob_bytes(op->payload);
+    int err = put_records(&disk->records, blob_bytes(op->payload));
+
+    CHECK(err == 0);
+    CHECK(op->zxid > disk->checkpoint);
+    disk->checkpoint = op->zxid;
+    disk->checkpoints++;
+}
+
+static int put_records(struct map *records, struct slice list)
+{
     struct record_entry entry;
     int err;
 
-    CHECK(op->zxid > disk->checkpoint);
     while ((err = record_next(&list, &entry)) == 0) {
         if (slice_is_absent(entry.value)) {
-            struct map_link *link = map_find_bytes(&disk->records, entry.key);
+            struct map_link *link = map_find_bytes(records, entry.key);
 
             if (link != NULL) {
-                drop_record(disk, MAP_ENTRY(link, struct record, link));
+                drop_record(records, MAP_ENTRY(link, struct record, link));
             }
         } else {
             struct slice sealed =
                 slice_make(entry.value.ptr, entry.value.len + CRC_SIZE);
             struct slice value;
 
-            CHECK(record_open(entry.key, sealed, &value) == 0);
-            put_record(disk, entry.key, sealed);
+            err = record_open(entry.key, sealed, &value);
+            if (err != 0) {
+                return err;
+            }
+            put_record(records, entry.key, sealed);
         }
     }
-    CHECK(err == ERR_NOT_FOUND);
-    disk->checkpoint = op->zxid;
-    disk->checkpoints++;
+    return err == ERR_NOT_FOUND ? 0 : err;
 }
 
-static void put_record(struct fake_disk *disk, struct slice key,
+/* The generation that was received is the live one, and there is no log. */
+static void snap_end(struct fake_disk *disk, const struct store_op *op)
+{
+    struct map live = disk->records;
+
+    disk->records = disk->staged;
+    disk->staged = live;
+    drop_records(&disk->staged);
+    cut(disk, 0);
+    disk->checkpoint = op->zxid;
+    disk->committed = op->zxid;
+}
+
+static void put_record(struct map *records, struct slice key,
                        struct slice sealed)
 {
     struct record *record =
@@ -377,11 +449,11 @@ static void put_record(struct fake_disk *disk, struct slice key,
     memcpy(bytes + key.len, sealed.ptr, sealed.len);
     record->key = slice_make(bytes, key.len);
     record->sealed = slice_make(bytes + key.len, sealed.len);
-    old = map_find_bytes(&disk->records, key);
+    old = map_find_bytes(records, key);
     if (old != NULL) {
-        drop_record(disk, MAP_ENTRY(old, struct record, link));
+        drop_record(records, MAP_ENTRY(old, struct record, link));
     }
-    map_add_bytes(&disk->records, &record->link, record->key);
+    map_add_bytes(records, &record->link, record->key);
 }
 
 static struct record *find_record(struct fake_disk *disk, const char *path)
@@ -396,10 +468,19 @@ static struct record *find_record(struct fake_disk *disk, const char *path)
     return MAP_ENTRY(link, struct record, link);
 }
 
-static void drop_record(struct fake_disk *disk, struct record *record)
+static void drop_record(struct map *records, struct record *record)
 {
-    map_remove(&disk->records, &record->link);
+    map_remove(records, &record->link);
     mem_free(record);
+}
+
+static void drop_records(struct map *records)
+{
+    struct map_link *link;
+
+    while ((link = map_first(records)) != NULL) {
+        drop_record(records, MAP_ENTRY(link, struct record, link));
+    }
 }
 
 static void read_log(struct fake_disk *disk, const struct store_op *op,
