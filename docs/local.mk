@@ -7,6 +7,8 @@ dist_doc_DATA = \
 	docs/differences.md \
 	docs/disk-format.md \
 	docs/operations.md \
+	docs/peer-protocol.md \
 	docs/plan.md \
 	docs/testing.md \
-	docs/wire-protocol.md
+	docs/wire-protocol.md \
+	docs/zab.md
