@@ -19,7 +19,7 @@ static size_t dirty_count(const struct replica *r);
 bool checkpoint_due(const struct replica *r)
 {
     if (r->dirty_since_ms == 0 || r->checkpoint_seq != 0 || r->loading ||
-        r->job.type != JOB_NONE) {
+        r->tree_outdated || r->job.type != JOB_NONE) {
         return false;
     }
     return dirty_count(r) >= r->config.checkpoint_records ||
@@ -87,6 +87,10 @@ bool checkpoint_slice(struct replica *r, struct job *job)
     if (job->index < job->bytes.len) {
         return false;
     }
+    /* Behind the end of a received snapshot it would be written into that. */
+    if (r->tree_outdated) {
+        return true; /* the job's end drops it */
+    }
     op.zxid = r->zxid_delivered;
     op.payload = job->frame;
     job->frame = NULL; /* it goes with the op */
@@ -106,8 +110,17 @@ void checkpoint_result(struct replica *r, const struct store_result *result)
     r->checkpoint_seq = 0;
     r->checkpoint_zxid = r->checkpoint_taking;
     r->checkpoints++;
-    op.zxid = r->checkpoint_zxid;
-    replica_store(r, &op);
+    if (r->tree_outdated) {
+        return; /* the log that is there now stands on another checkpoint */
+    }
+    /* What a learner is being sent stays for it; the next one purges more. */
+    op.zxid = zab_purge_max(r->zab);
+    if (op.zxid > r->checkpoint_zxid) {
+        op.zxid = r->checkpoint_zxid;
+    }
+    if (op.zxid > 0) {
+        replica_store(r, &op);
+    }
 }
 
 static size_t dirty_count(const struct replica *r)

@@ -8,6 +8,10 @@ static bool tell_events(struct replica *r);
 static bool tell_conns(struct replica *r, const struct tree_event *event);
 static void finish(struct replica *r);
 static void end(struct replica *r);
+static bool take_wait(struct replica *r, const struct txn *txn,
+                      struct wait *wait);
+static bool take_wait_by_cxid(struct replica *r, const struct txn *txn,
+                              struct wait *wait);
 static void answer(struct replica *r, const struct txn *txn,
                    const struct apply_result *result);
 static void close_session(struct replica *r, const struct txn *txn);
@@ -52,6 +56,13 @@ bool deliver_slice(struct replica *r)
         r->budget -=
             COST_DELIVERY + (int)(blob_bytes(d->payload).len / BYTES_PER_UNIT);
     }
+    if (MUTATION(19)) {
+        finish(r);
+        while (!tell_events(r)) {
+            r->budget = r->slice_units;
+        }
+        return true;
+    }
     if (!tell_events(r)) {
         return false;
     }
@@ -85,6 +96,7 @@ static void create_session(struct replica *r, const struct txn *txn)
 
     if (r->leading) {
         session_touch(r->sessions, session, r->now_ms);
+        session_set_owner(session, txn->origin_id, txn->origin_request);
     }
 }
 
@@ -174,10 +186,12 @@ static void finish(struct replica *r)
     }
     if (zxid_counter(d->zxid) % DIGEST_INTERVAL == 0) {
         inspect_digest_note(r);
+        digest_tell(r);
     }
     /* From here on others may be served: the txn is whole. */
     d->active = false;
     r->inboxes_wake |= !list_empty(&r->inboxes);
+    session_delivered(r, &d->txn);
     if (d->txn.op == ZK_OP_CLOSE_SESSION) {
         close_session(r, &d->txn);
     } else {
@@ -193,23 +207,57 @@ static void end(struct replica *r)
     r->delivery.active = false;
 }
 
-/* Only for a request that came in here; the entry is gone when its connection
- * is. */
+/* Whose request this was, if it came in here and its connection is still there.
+ * A request id of an earlier life means nobody. */
+static bool take_wait(struct replica *r, const struct txn *txn,
+                      struct wait *wait)
+{
+    const struct wait *entry;
+
+    if (MUTATION(28)) {
+        return take_wait_by_cxid(r, txn, wait);
+    }
+    if (txn->origin_id != r->self_id) {
+        return false;
+    }
+    entry = wait_find(r, txn->origin_request);
+    if (entry == NULL || entry->op != txn->request_op ||
+        (entry->kind != WAIT_WRITE && entry->kind != WAIT_NEW_SESSION)) {
+        return false;
+    }
+    return wait_take(r, txn->origin_request, wait);
+}
+
+static bool take_wait_by_cxid(struct replica *r, const struct txn *txn,
+                              struct wait *wait)
+{
+    for (size_t i = 0; i < r->waits.count; i++) {
+        const struct wait *entry = fifo_at(&r->waits, i);
+        const struct conn *conn = conn_find(r, entry->conn_id);
+
+        if (entry->op == txn->request_op && entry->xid == txn->cxid &&
+            (entry->kind == WAIT_NEW_SESSION ||
+             (entry->kind == WAIT_WRITE && conn != NULL &&
+              conn->session_id == txn->session_id))) {
+            return wait_take(r, r->waits_first + i, wait);
+        }
+    }
+    return false;
+}
+
 static void answer(struct replica *r, const struct txn *txn,
                    const struct apply_result *result)
 {
     struct wait wait;
     struct client_reply reply;
 
-    if (txn->origin_id != r->self_id ||
-        !wait_take(r, txn->origin_request, &wait)) {
+    if (!take_wait(r, txn, &wait)) {
         return;
     }
     if (wait.kind == WAIT_NEW_SESSION) {
         handshake_answer(r, &wait, txn->session_id);
         return;
     }
-    CHECK(wait.kind == WAIT_WRITE);
     reply.xid = wait.xid;
     reply.op = wait.op;
     reply.zxid = r->zxid_delivered;

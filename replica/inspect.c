@@ -3,6 +3,8 @@
 #include "base/check.h"
 #include "replica/replica_internal.h"
 
+static void count_learners(const struct replica *replica,
+                           struct inspect_server *server);
 static void fill_conn(const struct conn *conn, struct inspect_conn *view);
 
 void inspect_init(struct replica *r)
@@ -58,8 +60,10 @@ void inspect_digest_note(struct replica *r)
                 (DIGESTS_MAX - 1) * sizeof(r->digests[0]));
         r->digests_count--;
     }
-    r->digests[r->digests_count++] = (struct inspect_digest){
-        .zxid = r->zxid_delivered, .digest = tree_digest(r->tree)};
+    r->digests[r->digests_count++] =
+        (struct inspect_digest){.zxid = r->zxid_delivered,
+                                .digest = tree_digest(r->tree),
+                                .sessions = session_digest(r->sessions)};
 }
 
 enum op_index inspect_op_index(enum zk_op op)
@@ -80,11 +84,17 @@ void inspect_server(const struct replica *replica,
 {
     *server = (struct inspect_server){
         .role = zab_role(replica->zab),
+        .leader_id = zab_leader_id(replica->zab),
+        .phase = zab_phase_name(replica->zab),
+        .members = (unsigned)replica->config.zab.members_count,
         .serving = replica->serving,
         .standalone = replica->standalone,
         .disk_low = replica->disk_low,
         .epoch = zab_epoch(replica->zab),
+        .epoch_accepted = zab_epoch_accepted(replica->zab),
         .zxid = replica->zxid_delivered,
+        .zxid_logged = zab_logged(replica->zab),
+        .zxid_committed = zab_committed(replica->zab),
         .checkpoint_zxid = replica->checkpoint_zxid,
         .uptime_ms =
             replica->started ? replica->now_ms - replica->started_ms : 0,
@@ -112,6 +122,7 @@ void inspect_server(const struct replica *replica,
         .ops = replica->ops,
         .ops_count = OP_INDEX_COUNT,
     };
+    count_learners(replica, server);
     if (replica->latency_count > 0) {
         server->latency_ms_avg =
             (double)replica->latency_sum / (double)replica->latency_count;
@@ -278,6 +289,32 @@ void inspect_point(const struct replica *replica, struct inspect_point *point)
 bool inspect_session_exists(const struct replica *replica, uint64_t id)
 {
     return session_find(replica->sessions, id) != NULL;
+}
+
+const uint64_t *inspect_marks(const struct replica *replica)
+{
+    return zab_marks(replica->zab);
+}
+
+static void count_learners(const struct replica *replica,
+                           struct inspect_server *server)
+{
+    uint64_t synced;
+
+    if (server->role != ZAB_LEADING) {
+        return;
+    }
+    synced = zab_synced_learners(replica->zab);
+    for (size_t i = 0; i < server->members; i++) {
+        if ((synced >> i & 1) == 0) {
+            continue;
+        }
+        if (zab_member_votes(replica->zab, i)) {
+            server->synced_voters++;
+        } else {
+            server->synced_observers++;
+        }
+    }
 }
 
 static void fill_conn(const struct conn *conn, struct inspect_conn *view)

@@ -13,11 +13,17 @@
 
 struct inspect_server {
     enum zab_role role;
+    uint64_t leader_id;     /* 0: none known */
+    const char *phase;      /* zab's */
+    unsigned members;       /* of the ensemble, voters and observers */
+    unsigned synced_voters; /* a leader's learners that follow it */
+    unsigned synced_observers;
     bool serving;    /* answers clients */
     bool standalone; /* an ensemble of one */
     bool disk_low;
-    uint32_t epoch;
-    zxid_t zxid; /* last delivered */
+    uint32_t epoch, epoch_accepted; /* taken up, promised */
+    zxid_t zxid;                    /* last delivered */
+    zxid_t zxid_logged, zxid_committed;
     zxid_t checkpoint_zxid;
     int64_t uptime_ms;       /* since the first step */
     uint64_t received, sent; /* packets */
@@ -87,10 +93,10 @@ struct inspect_watch {
 bool inspect_watch_next(const struct replica *replica, bool by_path,
                         const void **cursor, struct inspect_watch *watch);
 
-/* zxid and tree digest, one per 128 txns, the latest last. */
+/* zxid and digests of tree and sessions, one per 128 txns, the latest last. */
 struct inspect_digest {
     zxid_t zxid;
-    uint64_t digest;
+    uint64_t digest, sessions;
 };
 size_t inspect_digests(const struct replica *replica,
                        const struct inspect_digest **digests);
@@ -102,6 +108,8 @@ void inspect_release(struct replica *replica);
 struct tree;
 const struct tree *inspect_tree(const struct replica *replica);
 const struct zab *inspect_zab(const struct replica *replica);
+/* How often each mark of zab/marks.h was passed. */
+const uint64_t *inspect_marks(const struct replica *replica);
 
 /* What a checker looks at after every step: cheap. */
 struct inspect_point {

@@ -20,7 +20,13 @@ void load_begin(struct replica *r)
             conn_close(r, conn, "the tree is loaded anew");
         }
     }
+    placed_drop(r);
     r->loading = true;
+    /* Whatever is stored from here on is of this tree; a checkpoint of the
+     * older one came back before the end of the snapshot did. */
+    r->tree_outdated = false;
+    r->checkpoint_seq = 0;
+    r->digests_count = 0;
     r->marker_seen = false;
     r->zxid_delivered = 0;
     r->dirty_since_ms = 0;

@@ -7,15 +7,20 @@ replica_libreplica_a_SOURCES = \
 	replica/deliver.c \
 	replica/expire.c \
 	replica/fifo.c replica/fifo.h \
+	replica/forward.c \
 	replica/handshake.c \
 	replica/inspect.c replica/inspect.h \
+	replica/learner.c \
 	replica/load.c \
 	replica/output.c \
+	replica/owner.c \
 	replica/read.c \
 	replica/read_job.c \
 	replica/read_list.c \
 	replica/read_watches.c \
 	replica/replica.c replica/replica.h replica/replica_internal.h \
+	replica/role.c \
+	replica/status.c \
 	replica/wait.c \
 	replica/write.c
 EXTRA_DIST += replica/README

@@ -9,9 +9,17 @@
 
 #define BYTES_CHUNK ((size_t)64 * 1024)
 #define LOG_TEXT_MAX 1600
+/* Of a message that is merged: a peer goes on with the first ones while the
+ * next are on their way, and heartbeats wait little behind it. */
+#define MERGED_BYTES_MAX ((size_t)256 * 1024)
 /* Where the zxid is in a packet with a reply header: behind length and xid. */
 #define ZXID_AT 8
 
+static bool merge(struct replica *r, const struct zab_effect *effect);
+static bool merge_payloads(struct replica *r, struct peer_msg *last,
+                           const struct peer_msg *next);
+static size_t payloads_room(size_t count);
+static size_t payloads_bytes(const struct peer_msg *msg);
 static zxid_t raise_zxid(struct conn *conn, zxid_t zxid);
 static struct slice keep_text(struct replica *r, const char *text, int len);
 
@@ -35,6 +43,7 @@ void replica_effects_clear(struct replica_effects *effects)
         }
     }
     effects->count = 0;
+    effects->merge_at = 0;
     arena_reset(effects->bytes);
 }
 
@@ -63,8 +72,58 @@ struct replica_effect *effect_push(struct replica *r,
     effect->type = type;
     effect->conn_id = 0;
     effect->peers = 0;
-    effect->link = PEER_LINK_QUORUM;
+    effect->link = PEER_LINK_ELECTION;
     return effect;
+}
+
+struct peer_msg *peer_send(struct replica *r, uint64_t server_id,
+                           enum peer_msg_type type)
+{
+    struct replica_effect *effect = effect_push(r, REPLICA_SEND_PEER);
+
+    effect->link =
+        zab_role(r->zab) == ZAB_LEADING ? PEER_LINK_LEARNER : PEER_LINK_LEADER;
+    effect->peers = UINT64_C(1) << zab_member_index(r->zab, server_id);
+    effect->message = (struct peer_msg){.type = type};
+    if (!MUTATION(27)) {
+        r->out->merge_at = 0;
+    }
+    return &effect->message;
+}
+
+struct blob **peer_payloads(struct replica *r, size_t count)
+{
+    return ARENA_NEW(r->out->bytes, struct blob *, count);
+}
+
+void peer_route(struct replica *r, const struct zab_effect *effect)
+{
+    struct replica_effect *out;
+    struct peer_msg *msg;
+
+    if (merge(r, effect)) {
+        return;
+    }
+    out = effect_push(r, REPLICA_SEND_PEER);
+    out->link = effect->link;
+    out->peers = effect->peers;
+    out->message = effect->message;
+    msg = &out->message;
+    /* Zab's arrays last until its next step only. */
+    if (msg->payloads_count > 0) {
+        msg->payloads = peer_payloads(r, payloads_room(msg->payloads_count));
+        memcpy(msg->payloads, effect->message.payloads,
+               msg->payloads_count * sizeof(struct blob *));
+    }
+    if (msg->type == PEER_ACK_EPOCH && msg->ack_epoch.epoch_ends_count > 0) {
+        size_t size = msg->ack_epoch.epoch_ends_count * sizeof(zxid_t);
+        zxid_t *ends = arena_alloc(r->out->bytes, size, _Alignof(zxid_t));
+
+        memcpy(ends, msg->ack_epoch.epoch_ends, size);
+        msg->ack_epoch.epoch_ends = ends;
+    }
+    r->out->merge_at = r->out->count;
+    r->out->merge_bytes = payloads_bytes(msg);
 }
 
 uint8_t *packet_alloc(struct replica *r, size_t size)
@@ -220,9 +279,87 @@ const char *quoted(struct replica *r, struct slice text)
     return (const char *)r->scratch.data;
 }
 
+/* ACK and COMMIT are cumulative; proposals of one epoch without a gap make one
+ * message. */
+static bool merge(struct replica *r, const struct zab_effect *effect)
+{
+    const struct peer_msg *next = &effect->message;
+    struct replica_effect *last;
+
+    if (r->out->merge_at == 0) {
+        return false;
+    }
+    last = &r->out->items[r->out->merge_at - 1];
+    if (last->message.type != next->type || last->link != effect->link ||
+        last->peers != effect->peers || last->message.epoch != next->epoch) {
+        return false;
+    }
+    switch ((int)next->type) {
+        case PEER_ACK:
+        case PEER_COMMIT:
+            last->message.zxid = next->zxid;
+            return true;
+        case PEER_PROPOSE:
+        case PEER_INFORM:
+            return merge_payloads(r, &last->message, next);
+        default:
+            return false;
+    }
+}
+
+static bool merge_payloads(struct replica *r, struct peer_msg *last,
+                           const struct peer_msg *next)
+{
+    size_t bytes = r->out->merge_bytes + payloads_bytes(next);
+    size_t count = last->payloads_count;
+    size_t room = payloads_room(count + next->payloads_count);
+
+    if (bytes > MERGED_BYTES_MAX || next->zxid != last->zxid + count ||
+        zxid_epoch(next->zxid) != zxid_epoch(last->zxid)) {
+        return false;
+    }
+    if (room > payloads_room(count)) {
+        struct blob **payloads = peer_payloads(r, room);
+
+        memcpy(payloads, last->payloads, count * sizeof(struct blob *));
+        last->payloads = payloads;
+    }
+    memcpy(last->payloads + count, next->payloads,
+           next->payloads_count * sizeof(struct blob *));
+    last->payloads_count += next->payloads_count;
+    r->out->merge_bytes = bytes;
+    return true;
+}
+
+/* The array's size, for so many: a power of two, so that it is seldom moved. */
+static size_t payloads_room(size_t count)
+{
+    size_t room = 1;
+
+    while (room < count) {
+        room *= 2;
+    }
+    return room;
+}
+
+static size_t payloads_bytes(const struct peer_msg *msg)
+{
+    size_t bytes = 0;
+
+    for (uint32_t i = 0; i < msg->payloads_count; i++) {
+        bytes += blob_bytes(msg->payloads[i]).len;
+    }
+    return bytes;
+}
+
 /* Answers made at different times can leave in another order than they were
  * stamped (a ping passes a held answer by), but clients overwrite what they
  * have seen with each header: it must not go down. */
+static bool merge(struct replica *r, const struct zab_effect *effect);
+static bool merge_payloads(struct replica *r, struct peer_msg *last,
+                           const struct peer_msg *next);
+static size_t payloads_room(size_t count);
+static size_t payloads_bytes(const struct peer_msg *msg);
 static zxid_t raise_zxid(struct conn *conn, zxid_t zxid)
 {
     if (zxid > conn->zxid_sent) {

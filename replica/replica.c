@@ -15,16 +15,18 @@ static uint64_t seed(const struct replica *r, unsigned which);
 static void step(struct replica *r, const struct replica_input *input);
 static void tick(struct replica *r, uint32_t ticks_late);
 static void peer_input(struct replica *r, const struct replica_input *input);
+static void replicas_message(struct replica *r,
+                             const struct replica_input *input);
 static void store_result(struct replica *r, const struct store_result *result);
-static void route(struct replica *r, struct zab_effect *effect);
+static void route(struct replica *r, const struct zab_effect *effect);
+static void route_link(struct replica *r, const struct zab_effect *effect);
+static void route_role(struct replica *r, const struct zab_effect *effect);
+static struct queued *enqueue(struct replica *r, enum zab_effect_type type,
+                              uint64_t value);
 static bool something_waits(const struct replica *r);
 static void run(struct replica *r);
 static bool run_one(struct replica *r);
 static void take_queued(struct replica *r);
-static bool role_changed(struct replica *r);
-static void lead_begin(struct replica *r);
-static void lead_end(struct replica *r);
-static void set_serving(struct replica *r, bool serving);
 
 struct replica *replica_create(const struct replica_config *config,
                                const struct durable_state *durable)
@@ -49,6 +51,10 @@ struct replica *replica_create(const struct replica_config *config,
     fifo_init(&r->queue, sizeof(struct queued));
     fifo_init(&r->waits, sizeof(struct wait));
     fifo_init(&r->barriers, sizeof(struct barrier));
+    fifo_init(&r->remote_barriers, sizeof(struct barrier));
+    fifo_init(&r->remotes, sizeof(struct remote));
+    fifo_init(&r->placed, sizeof(struct placed));
+    fifo_init(&r->resumes, sizeof(struct resume));
     fifo_init(&r->unwatched, sizeof(uint64_t));
     map_init(&r->conns, seed(r, 2));
     list_init(&r->inboxes);
@@ -74,9 +80,13 @@ void replica_destroy(struct replica *r)
         blob_unref(((struct queued *)fifo_at(&r->queue, 0))->payload);
         fifo_pop(&r->queue);
     }
+    learners_drop(r);
     conns_finish(r);
     waits_finish(r);
     fifo_finish(&r->queue);
+    fifo_finish(&r->remotes);
+    fifo_finish(&r->placed);
+    fifo_finish(&r->resumes);
     fifo_finish(&r->unwatched);
     watch_table_destroy(r->watches);
     session_table_destroy(r->sessions);
@@ -86,6 +96,7 @@ void replica_destroy(struct replica *r)
     mem_free(r->zab_effects.items);
     buf_finish(&r->txn_bytes);
     buf_finish(&r->scratch);
+    buf_finish(&r->touched);
     arena_destroy(r->arena);
     arena_destroy(r->delivery_arena);
     arena_destroy(r->job_arena);
@@ -100,6 +111,9 @@ void replica_step(struct replica *r, const struct replica_input *input,
 {
     if (r->fatal) {
         return;
+    }
+    if (effects->count == 0) {
+        effects->merge_at = 0;
     }
     if (!r->started) {
         r->started = true;
@@ -134,6 +148,15 @@ void replica_zab(struct replica *r, const struct zab_input *input)
         route(r, &effects->items[i]);
     }
     effects->count = 0;
+}
+
+void peer_broken(struct replica *r, enum peer_link link, uint64_t peer_id,
+                 const char *why)
+{
+    replica_zab(r, &(struct zab_input){.type = ZAB_IN_BROKEN,
+                                       .link = link,
+                                       .peer_id = peer_id,
+                                       .why = why});
 }
 
 void replica_store(struct replica *r, struct store_op *op)
@@ -210,7 +233,9 @@ static void step(struct replica *r, const struct replica_input *input)
             }
             break;
         case REPLICA_RESIGN:
-            /* Alone there is nobody to hand over to. */
+            if (!r->standalone) { /* alone there is nobody to hand over to */
+                replica_zab(r, &(struct zab_input){.type = ZAB_IN_RESIGN});
+            }
             break;
         case REPLICA_RESET_STATS:
             inspect_reset(r, input->conn_id == 1);
@@ -224,6 +249,9 @@ static void tick(struct replica *r, uint32_t ticks_late)
         r, &(struct zab_input){.type = ZAB_IN_TICK, .ticks_late = ticks_late});
     expire_tick(r, ticks_late);
     containers_tick(r);
+    role_tick(r);
+    sessions_tick(r);
+    status_tick(r);
     r->inboxes_wake = !list_empty(&r->inboxes);
 }
 
@@ -231,16 +259,52 @@ static void peer_input(struct replica *r, const struct replica_input *input)
 {
     struct zab_input in = {.link = input->link, .peer_id = input->peer_id};
 
-    if (input->type == REPLICA_PEER_UP) {
-        in.type = ZAB_IN_PEER_UP;
-    } else if (input->type == REPLICA_PEER_DOWN) {
-        in.type = ZAB_IN_PEER_DOWN;
-    } else {
+    if (input->type == REPLICA_PEER_MESSAGE &&
+        peer_msg_is_replicas(input->message->type)) {
+        replicas_message(r, input);
+        r->inboxes_wake = !list_empty(&r->inboxes);
+        return;
+    }
+    if (input->type == REPLICA_PEER_MESSAGE) {
         in.type = ZAB_IN_MESSAGE;
         in.message = input->message;
+    } else {
+        in.type =
+            input->type == REPLICA_PEER_UP ? ZAB_IN_PEER_UP : ZAB_IN_PEER_DOWN;
+        /* What is said from now on goes out on another link. */
+        r->out->merge_at = 0;
+        if (input->link == PEER_LINK_LEARNER) {
+            learner_forget(r, input->peer_id);
+        } else if (input->link == PEER_LINK_LEADER) {
+            placed_drop(r);
+        }
     }
     replica_zab(r, &in);
     r->inboxes_wake = !list_empty(&r->inboxes);
+}
+
+/* Only between a leader and its synced learners. A learner that zab has just
+ * dropped may still be heard: zab knows. */
+static void replicas_message(struct replica *r,
+                             const struct replica_input *input)
+{
+    enum zab_role role = zab_role(r->zab);
+
+    if (input->link == PEER_LINK_LEARNER && role == ZAB_LEADING) {
+        if (zab_peer_synced(r->zab, input->peer_id)) {
+            learner_message(r, input->peer_id, input->message);
+        } else {
+            peer_broken(r, input->link, input->peer_id,
+                        "it asks before it is synced");
+        }
+    } else if (input->link == PEER_LINK_LEADER &&
+               (role == ZAB_FOLLOWING || role == ZAB_OBSERVING) &&
+               input->peer_id == zab_leader_id(r->zab)) {
+        leader_message(r, input->message);
+    } else if (input->link == PEER_LINK_ELECTION) {
+        peer_broken(r, input->link, input->peer_id,
+                    "it asks on the election link");
+    }
 }
 
 static void store_result(struct replica *r, const struct store_result *result)
@@ -258,16 +322,16 @@ static void store_result(struct replica *r, const struct store_result *result)
         case STORE_EPOCHS:
         case STORE_APPEND:
         case STORE_TRUNCATE:
-        case STORE_SNAP_BEGIN:
-        case STORE_SNAP_CHUNK:
-        case STORE_SNAP_END:
             replica_zab(r, &(struct zab_input){.type = ZAB_IN_STORED,
                                                .stored_seq = result->seq});
             break;
+        case STORE_SNAP_BEGIN:
+        case STORE_SNAP_CHUNK:
+        case STORE_SNAP_END:
         case STORE_READ_LOG:
         case STORE_READ_SNAP:
-            replica_zab(
-                r, &(struct zab_input){.type = ZAB_IN_READ, .read = result});
+            replica_zab(r, &(struct zab_input){.type = ZAB_IN_RESULT,
+                                               .result = result});
             break;
         case STORE_PURGE:
         case STORE_CHECKPOINT:
@@ -278,28 +342,19 @@ static void store_result(struct replica *r, const struct store_result *result)
 }
 
 /* What goes out goes at once; what changes the tree waits its turn. */
-static void route(struct replica *r, struct zab_effect *effect)
+static void route(struct replica *r, const struct zab_effect *effect)
 {
-    struct replica_effect *out;
-    struct queued *queued;
-
     switch (effect->type) {
         case ZAB_STORE:
             effect_push(r, REPLICA_STORE)->store = effect->store;
+            r->tree_outdated |= effect->store.type == STORE_SNAP_END;
             break;
         case ZAB_SEND:
-            out = effect_push(r, REPLICA_SEND_PEER);
-            out->link = effect->link;
-            out->peers = effect->peers;
-            out->message = effect->message;
+            peer_route(r, effect);
             break;
         case ZAB_CONNECT:
         case ZAB_DROP_PEER:
-            out = effect_push(r, effect->type == ZAB_CONNECT
-                                     ? REPLICA_CONNECT_PEER
-                                     : REPLICA_DROP_PEER);
-            out->link = effect->link;
-            out->peers = effect->peers;
+            route_link(r, effect);
             break;
         case ZAB_DAMAGED:
             replica_fatal(r, "reason=\"%s\"", effect->why);
@@ -308,26 +363,84 @@ static void route(struct replica *r, struct zab_effect *effect)
         case ZAB_TREE_BEGIN:
         case ZAB_TREE_CHUNK:
         case ZAB_TREE_END:
+            if (effect->type != ZAB_TREE_CHUNK) {
+                r->zxid_routed = effect->deliver.zxid;
+            }
+            enqueue(r, effect->type, effect->deliver.zxid)->payload =
+                effect->deliver.payload;
+            break;
         case ZAB_BARRIER_DONE:
-        case ZAB_ROLE:
-            queued = fifo_push(&r->queue);
-            *queued = (struct queued){.type = effect->type};
-            if (effect->type == ZAB_BARRIER_DONE) {
-                queued->value = effect->barrier;
-            } else if (effect->type != ZAB_ROLE) {
-                queued->value = effect->deliver.zxid;
-                queued->payload = effect->deliver.payload;
+            /* Learners hear of it between the COMMIT before and the COMMIT
+             * behind it; our own in its turn among the deliveries. */
+            barriers_tell(r, effect->barrier, r->zxid_routed);
+            if (r->barriers.count > 0) {
+                enqueue(r, effect->type, effect->barrier);
             }
             break;
+        case ZAB_ROLE:
+            route_role(r, effect);
+            break;
     }
+}
+
+static void route_link(struct replica *r, const struct zab_effect *effect)
+{
+    struct replica_effect *out =
+        effect_push(r, effect->type == ZAB_CONNECT ? REPLICA_CONNECT_PEER
+                                                   : REPLICA_DROP_PEER);
+
+    out->link = effect->link;
+    out->peers = effect->peers;
+    out->why = effect->why;
+    r->out->merge_at = 0;
+    if (effect->type == ZAB_CONNECT || effect->link == PEER_LINK_LEADER) {
+        placed_drop(r);
+        return;
+    }
+    for (size_t i = 0; i < MEMBERS_MAX && effect->peers >> i != 0; i++) {
+        if (effect->link == PEER_LINK_LEARNER && (effect->peers >> i & 1)) {
+            learner_forget(r, zab_member_id(r->zab, i));
+        }
+    }
+}
+
+/* Taken up behind what was delivered before it, but nothing is asked of zab,
+ * or of the leader, any more from here on. */
+static void route_role(struct replica *r, const struct zab_effect *effect)
+{
+    static const char *const names[] = {"looking", "following", "leading",
+                                        "observing"};
+    enum zab_role role = zab_role(r->zab);
+
+    replica_log(r, REPLICA_INFO, "role",
+                "role=%s epoch=%u leader=%llu why=\"%s\"", names[role],
+                zab_epoch(r->zab), (unsigned long long)zab_leader_id(r->zab),
+                effect->why == NULL ? "" : effect->why);
+    enqueue(r, ZAB_ROLE, (uint64_t)role);
+    if (role == ZAB_LOOKING) {
+        r->ends_queued++;
+    }
+    if (role != ZAB_LEADING) {
+        learners_drop(r);
+    }
+}
+
+static struct queued *enqueue(struct replica *r, enum zab_effect_type type,
+                              uint64_t value)
+{
+    struct queued *queued = fifo_push(&r->queue);
+
+    *queued = (struct queued){.type = type, .value = value};
+    return queued;
 }
 
 /* Quick: it is asked after every frame. */
 static bool something_waits(const struct replica *r)
 {
     return r->queue.count > 0 || r->delivery.active ||
-           r->job.type != JOB_NONE || r->inboxes_wake ||
-           r->unwatched.count > 0 || !list_empty(&r->job_waiters) ||
+           r->job.type != JOB_NONE || r->inboxes_wake || placed_due(r) ||
+           learners_wait(r) || role_due(r) || r->unwatched.count > 0 ||
+           !list_empty(&r->job_waiters) ||
            (r->dirty_since_ms != 0 && checkpoint_due(r));
 }
 
@@ -354,13 +467,18 @@ static bool run_one(struct replica *r)
         job_slice(r);
     } else if (checkpoint_due(r)) {
         checkpoint_start(r);
+    } else if (placed_due(r)) {
+        placed_take(r);
     } else if (r->queue.count > 0) {
         if (checkpoint_behind(r)) {
             return false; /* its result goes on */
         }
         take_queued(r);
-    } else if (role_changed(r)) {
-        lead_begin(r);
+    } else if (role_due(r)) {
+        role_begin(r);
+    } else if (learners_wait(r) && !(r->locals_turn && r->inboxes_wake)) {
+        learners_take(r);
+        r->locals_turn = true;
     } else if (!list_empty(&r->job_waiters)) {
         struct conn *conn =
             LIST_ENTRY(r->job_waiters.next, struct conn, in_waiters);
@@ -369,6 +487,7 @@ static bool run_one(struct replica *r)
         client_drain(r, conn);
     } else if (r->inboxes_wake) {
         conns_take_inboxes(r);
+        r->locals_turn = false;
     } else if (r->unwatched.count > 0) {
         conns_unwatch(r);
     } else {
@@ -401,8 +520,9 @@ static void take_queued(struct replica *r)
             barriers_done(r, queued.value);
             break;
         case ZAB_ROLE:
-            if (r->leading && zab_role(r->zab) != ZAB_LEADING) {
-                lead_end(r);
+            if (queued.value == ZAB_LOOKING) {
+                r->ends_queued--;
+                role_end(r);
             }
             break;
         case ZAB_SEND:
@@ -412,64 +532,4 @@ static void take_queued(struct replica *r)
         case ZAB_DAMAGED:
             UNREACHABLE();
     }
-}
-
-/* Leadership begins when zab may propose and everything that it emitted before
- * is applied: prep must not look at an old tree (DESIGN 3.3 rule 11). */
-static bool role_changed(struct replica *r)
-{
-    return !r->leading && !r->loading && zab_role(r->zab) == ZAB_LEADING &&
-           zab_can_propose(r->zab);
-}
-
-static void lead_begin(struct replica *r)
-{
-    r->leading = true;
-    /* A new leader gives every session its whole time-out (DESIGN 2.10). */
-    session_touch_all(r->sessions, r->now_ms);
-    replica_log(r, REPLICA_INFO, "leading", "epoch=%u zxid=0x%llx sessions=%zu",
-                zab_epoch(r->zab), (unsigned long long)r->zxid_delivered,
-                session_count(r->sessions));
-    set_serving(r, true);
-}
-
-/* What was proposed here may or may not be committed by the next leader: the
- * connections that wait for an answer are closed, the others stay. */
-static void lead_end(struct replica *r)
-{
-    struct session *session = NULL;
-
-    r->leading = false;
-    prep_abandon(r->prep);
-    session_forget_deadlines(r->sessions);
-    while ((session = session_next(r->sessions, session)) != NULL) {
-        session_set_closing(session, false);
-    }
-    while (r->barriers.count > 0) {
-        fifo_pop(&r->barriers);
-    }
-    for (size_t i = 0; i < r->waits.count; i++) {
-        struct wait *wait = fifo_at(&r->waits, i);
-        struct conn *conn = NULL;
-
-        if (wait->kind != WAIT_NOBODY) {
-            conn = conn_find(r, wait->conn_id);
-        }
-        if (conn != NULL) {
-            conn_close(r, conn, "leadership lost with a request in flight");
-        }
-    }
-    waits_drop_all(r);
-    r->containers_count = 0;
-    set_serving(r, false);
-}
-
-static void set_serving(struct replica *r, bool serving)
-{
-    if (r->serving == serving) {
-        return;
-    }
-    r->serving = serving;
-    effect_push(r, REPLICA_SERVING)->serving = serving;
-    r->inboxes_wake = serving && !list_empty(&r->inboxes);
 }

@@ -115,7 +115,8 @@ struct replica_effect {
                              * the effects' bytes until clear() */
         struct peer_msg message;
         struct store_op store; /* its payload reference goes with it */
-        const char *why;       /* CLOSE_CLIENT: static text for the log */
+        const char *why;       /* CLOSE_CLIENT, CONNECT_PEER (or NULL),
+                                * DROP_PEER: static text for the log */
         bool serving;
         struct {
             enum replica_log_level level;
@@ -126,11 +127,15 @@ struct replica_effect {
 };
 
 /* Effects of any number of steps, in order, and the bytes they point to.
- * Fan-out effects share one frame. */
+ * Fan-out effects share one frame; a message of zab's may be merged with the
+ * last one of an earlier step. */
 struct replica_effects {
     struct replica_effect *items;
     size_t count, capacity;
     struct arena *bytes;
+    size_t merge_at;    /* 1 + index of the message that the next one may be
+                         * merged with; 0: none */
+    size_t merge_bytes; /* of its payloads */
 };
 void replica_effects_init(struct replica_effects *effects);
 /* Drops what is in them (references that were not taken over too). */

@@ -44,6 +44,7 @@
 #define TXN_SIZE_EXTRA (64 * 1024) /* over jute.maxbuffer, DESIGN 2.17 */
 #define EXPIRED_PER_TICK 128
 #define SOFT_QUOTA_LOG_MS 10000
+#define MEMBERS_MAX 64 /* one bit each in a mask of peers */
 
 enum conn_state {
     CONN_NEW,       /* no frame taken yet */
@@ -89,13 +90,13 @@ struct conn {
     uint64_t session_id;
     uint64_t attachment; /* origin_request of its handshake: with our server id
                           * the owner that the leader knows the session by */
-    int64_t held_since_ms; /* no leader since then; 0: there is one */
     zxid_t zxid_sent; /* highest of a header: never goes back */
     struct auth_list auth;
     struct conn_counts counts;
     int64_t touched_ms;
     uint64_t output;      /* bytes sent since the last CLIENT_DRAINED */
     uint32_t outstanding; /* its share of replica->outstanding */
+    uint32_t status_last; /* number of the STATUS it was last put into */
     uint8_t random[16];   /* CLIENT_OPENED's: the password of a new session */
     enum conn_state state;
     uint8_t pauses;
@@ -143,10 +144,11 @@ struct barrier {
 
 /* Leader: what a learner sent and what waits while half a txn is applied. */
 struct remote {
-    uint64_t server_id;
-    enum peer_msg_type type;
-    struct peer_msg msg;  /* its payload is ours; auth is in bytes */
-    struct blob *bytes;   /* auth entries and what they point to, or NULL */
+    uint64_t server_id; /* 0: its link is gone */
+    struct peer_msg msg;  /* without payloads */
+    struct blob *payload; /* our reference, or NULL */
+    struct zk_auth *auth; /* msg's, and what it points to, in one piece that is
+                           * ours; or NULL */
 };
 
 /* Learner: an answer of the leader, to be given when everything up to its place
@@ -156,10 +158,18 @@ struct placed {
     struct peer_msg msg; /* REFUSED, SYNC_REPLY, REVALIDATE_REPLY */
 };
 
+/* Leader: a resume of a session that may be among what is committed and not
+ * yet applied: decided when everything up to behind is. */
+struct resume {
+    zxid_t behind;
+    uint64_t server_id;
+    struct peer_msg msg; /* REVALIDATE */
+};
+
 /* What came from zab and waits its turn. */
 struct queued {
     enum zab_effect_type type;
-    uint64_t value; /* zxid or barrier */
+    uint64_t value; /* zxid, barrier or (ROLE) enum zab_role as of then */
     struct blob *payload;
 };
 
@@ -237,7 +247,13 @@ struct replica {
 
     /* State of the server. */
     zxid_t zxid_delivered;
+    zxid_t zxid_routed; /* of the last delivery that zab has emitted */
     bool loading, leading, serving, disk_low;
+    /* The end of a received snapshot was asked of the disk: what is stored
+     * from now on belongs to the tree that will be loaded, not to this one. */
+    bool tree_outdated;
+    unsigned ends_queued; /* of roles, not taken up: what r thinks it is, zab
+                           * is not any more */
     unsigned holds; /* inspect_hold() */
 
     struct fifo queue; /* struct queued */
@@ -267,13 +283,21 @@ struct replica {
 
     /* Between leader and learner. */
     struct fifo remotes;    /* leader: struct remote */
+    uint32_t remotes_held[MEMBERS_MAX]; /* of each member, by index */
+    bool locals_turn;       /* of our own clients, before more remotes */
     struct fifo placed;     /* learner: struct placed */
-    size_t last_peer_send;  /* index in out->items of the last SEND_PEER of
-                             * these effects, for merging; SIZE_MAX: none */
     uint64_t leader_id;     /* whom role.c last served under; 0: nobody */
     struct buf touched;     /* learner: session ids for the next STATUS */
+    uint32_t status_number; /* of the next one, from 1 */
     uint32_t status_ticks;  /* since the last one */
+    uint32_t unheard_ticks; /* since we looked for those we do not read */
+    bool status_due;        /* the leader does not know of our disk yet */
+    bool disk_low_told;
     uint64_t disks_low;     /* leader: learners that said so, by index */
+    struct fifo resumes;    /* leader: struct resume, not decided yet */
+    int64_t held_since_ms;  /* no leader since then; 0: there is one */
+    uint32_t held_ticks;    /* since we looked for those held too long */
+    struct peer_msg digest; /* learner: of a txn not delivered yet; zxid 0 */
 
     /* Loading. */
     struct marker_record marker;
@@ -334,6 +358,9 @@ static inline size_t unwatched_per_slice(const struct replica *r)
 /* ---- replica.c */
 void replica_zab(struct replica *r, const struct zab_input *input);
 void replica_store(struct replica *r, struct store_op *op); /* numbers it */
+/* What it said has no place: its link goes, if it is still up. */
+void peer_broken(struct replica *r, enum peer_link link, uint64_t peer_id,
+                 const char *why);
 
 /* ---- output.c */
 struct replica_effect *effect_push(struct replica *r,
@@ -345,7 +372,7 @@ struct peer_msg *peer_send(struct replica *r, uint64_t server_id,
 /* Room in the effects' bytes for a message's payloads. */
 struct blob **peer_payloads(struct replica *r, size_t count);
 /* zab's message: merged with the last one where that changes nothing (PROPOSE,
- * ACK, COMMIT, with nothing to the same link between). */
+ * INFORM, ACK, COMMIT, with no message between). */
 void peer_route(struct replica *r, const struct zab_effect *effect);
 /* A packet in the effects' bytes, to be filled and sent. */
 uint8_t *packet_alloc(struct replica *r, size_t size);
@@ -381,6 +408,8 @@ void conn_opened(struct replica *r, const struct replica_input *input);
 void conn_frame(struct replica *r, const struct replica_input *input);
 /* why NULL: the peer did it, nothing is to be said. */
 void conn_close(struct replica *r, struct conn *conn, const char *why);
+/* Its client is there: said to the session, or to the leader. OPEN. */
+void conn_touch(struct replica *r, struct conn *conn);
 /* We do not read what it sends, or do not take it up yet. */
 bool conn_unheard(const struct replica *r, const struct conn *conn);
 void conn_pause(struct replica *r, struct conn *conn, enum conn_pause why);
@@ -401,6 +430,8 @@ void conns_finish(struct replica *r);
 /* ---- wait.c */
 /* A new entry; its origin_request. frame: taken, may be NULL. */
 uint64_t wait_add(struct replica *r, const struct wait *wait);
+/* Borrowed until the next call of any of these; NULL: nobody waits. */
+const struct wait *wait_find(const struct replica *r, uint64_t origin_request);
 /* The entry of an answer, once; false: nobody waits (any more). */
 bool wait_take(struct replica *r, uint64_t origin_request, struct wait *wait);
 void waits_drop_all(struct replica *r);
@@ -408,6 +439,8 @@ void waits_drop_all(struct replica *r);
 void barrier_add(struct replica *r, const struct barrier *barrier);
 /* Ours, when zab's word is taken up in its turn. */
 void barriers_done(struct replica *r, uint64_t number);
+/* What one of them, or the leader's word about it, means for who waits. */
+void barrier_answer(struct replica *r, const struct barrier *barrier);
 /* Those of learners, as zab says it: REFUSED, SYNC_REPLY, REVALIDATE_REPLY with
  * place as their zxid. */
 void barriers_tell(struct replica *r, uint64_t number, zxid_t place);
@@ -419,35 +452,47 @@ bool handshake_take(struct replica *r, struct conn *conn, struct slice frame,
 /* Its createSession was delivered, or its barrier is done. */
 void handshake_answer(struct replica *r, const struct wait *wait,
                       uint64_t session_id);
+/* Learner: the leader's answer, in its place. */
+void session_on_revalidate_reply(struct replica *r, const struct peer_msg *msg);
 
-/* Leader: what learners ask for their handshakes. */
+/* ---- owner.c: which connection of which server speaks for a session */
+/* Leader: what learners ask for their handshakes, and we for ours. */
 void session_on_open(struct replica *r, uint64_t server_id,
                      const struct peer_msg *msg);
 void session_on_revalidate(struct replica *r, uint64_t server_id,
                            const struct peer_msg *msg);
 void session_on_reclaim(struct replica *r, uint64_t server_id,
                         const struct peer_msg *msg);
-/* Learner: the leader's answers, in their place; and at once. */
-void session_on_revalidate_reply(struct replica *r, const struct peer_msg *msg);
-void session_on_moved(struct replica *r, const struct peer_msg *msg);
+void sessions_tick(struct replica *r); /* resumes that wait */
 /* Is the request from the session's owner? Otherwise SESSION_MOVED goes to its
  * origin (or its connection here is closed) and the request is dropped. */
 bool session_owned(struct replica *r, struct session *session,
                    const struct origin *origin);
+/* Leadership begins: only our own connections are known to speak. */
+void session_own_all(struct replica *r);
+/* Learner: at once. */
+void session_on_moved(struct replica *r, const struct peer_msg *msg);
+/* A request of a session was delivered: if another server took it, the session
+ * does not speak through us any more. */
+void session_delivered(struct replica *r, const struct txn *txn);
+int32_t session_clamp_timeout(const struct replica *r, int32_t asked_ms);
 
 /* ---- role.c: who leads, whom we follow, and what a change does */
 bool role_due(const struct replica *r); /* something to be taken up */
 void role_begin(struct replica *r);     /* we lead, follow, observe */
 void role_end(struct replica *r);       /* a queued ZAB_ROLE: not any more */
 void role_tick(struct replica *r);      /* connections held too long */
+void role_set_serving(struct replica *r, bool serving);
 
 /* ---- status.c: STATUS and DIGEST */
-void status_touch(struct replica *r, uint64_t session_id); /* learner */
+void status_touch(struct replica *r, struct conn *conn); /* learner */
+void status_begin(struct replica *r); /* of a role: what was said is void */
 void status_tick(struct replica *r);
 void status_on_message(struct replica *r, uint64_t server_id,
                        const struct peer_msg *msg);
 bool status_disk_low(const struct replica *r); /* ours, or no quorum has room */
-void digest_tell(struct replica *r); /* leader: behind each 128th txn */
+void digest_tell(struct replica *r); /* behind each 128th txn: the leader tells,
+                                      * a learner compares */
 void digest_on_message(struct replica *r, const struct peer_msg *msg);
 
 /* ---- learner.c (leader's side of what learners send), forward.c (learner's) */
@@ -456,12 +501,16 @@ void learner_message(struct replica *r, uint64_t server_id,
                      const struct peer_msg *msg);
 bool learners_wait(const struct replica *r); /* something to take up now */
 void learners_take(struct replica *r);
-void learners_drop(struct replica *r); /* leadership ended */
+/* What came on its link is void: it is another one now, or none. */
+void learner_forget(struct replica *r, uint64_t server_id);
+/* Zab leads no more: all of it is void. At once, not when the end of the role
+ * is taken up: by then there may be a new leadership's. */
+void learners_drop(struct replica *r);
 void leader_message(struct replica *r, const struct peer_msg *msg);
 /* Answers whose place is reached; before the next delivery. */
 bool placed_due(const struct replica *r);
 void placed_take(struct replica *r);
-void placed_drop(struct replica *r); /* the link to the leader ended */
+void placed_drop(struct replica *r); /* the link to the leader is another one */
 /* We follow a leader that can be sent to. */
 bool forward_possible(const struct replica *r);
 void forward_request(struct replica *r, const struct origin *origin,

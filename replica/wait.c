@@ -1,7 +1,8 @@
 #include "base/check.h"
 #include "replica/replica_internal.h"
 
-static void barrier_done(struct replica *r, const struct barrier *barrier);
+static void tell(struct replica *r, const struct barrier *barrier,
+                 zxid_t place);
 static void drop_front(struct replica *r);
 
 /* Entries are answered nearly in the order in which they were made, as links,
@@ -13,18 +14,26 @@ uint64_t wait_add(struct replica *r, const struct wait *wait)
     return r->waits_first + r->waits.count - 1;
 }
 
+const struct wait *wait_find(const struct replica *r, uint64_t origin_request)
+{
+    const struct wait *entry;
+
+    if (origin_request < r->waits_first ||
+        origin_request - r->waits_first >= r->waits.count) {
+        return NULL;
+    }
+    entry = fifo_at(&r->waits, (size_t)(origin_request - r->waits_first));
+    return entry->kind == WAIT_NOBODY ? NULL : entry;
+}
+
 bool wait_take(struct replica *r, uint64_t origin_request, struct wait *wait)
 {
     struct wait *entry;
 
-    if (origin_request < r->waits_first ||
-        origin_request - r->waits_first >= r->waits.count) {
+    if (wait_find(r, origin_request) == NULL) {
         return false;
     }
     entry = fifo_at(&r->waits, (size_t)(origin_request - r->waits_first));
-    if (entry->kind == WAIT_NOBODY) {
-        return false;
-    }
     *wait = *entry;
     entry->kind = WAIT_NOBODY;
     entry->frame = NULL;
@@ -48,11 +57,13 @@ void waits_finish(struct replica *r)
     waits_drop_all(r);
     fifo_finish(&r->waits);
     fifo_finish(&r->barriers);
+    fifo_finish(&r->remote_barriers);
 }
 
 void barrier_add(struct replica *r, const struct barrier *barrier)
 {
-    struct barrier *entry = fifo_push(&r->barriers);
+    struct barrier *entry = fifo_push(
+        barrier->origin_id == r->self_id ? &r->barriers : &r->remote_barriers);
 
     *entry = *barrier;
     entry->number = ++r->barrier_last;
@@ -70,27 +81,47 @@ void barriers_done(struct replica *r, uint64_t number)
         }
         fifo_pop(&r->barriers);
         r->budget -= COST_FRAME;
-        barrier_done(r, &barrier);
+        barrier_answer(r, &barrier);
     }
 }
 
-static void barrier_done(struct replica *r, const struct barrier *barrier)
+void barriers_tell(struct replica *r, uint64_t number, zxid_t place)
+{
+    while (r->remote_barriers.count > 0) {
+        struct barrier barrier =
+            *(struct barrier *)fifo_at(&r->remote_barriers, 0);
+
+        if (barrier.number > number) {
+            return;
+        }
+        fifo_pop(&r->remote_barriers);
+        /* 0: asked on a link that is gone. */
+        if (barrier.origin_id != 0 &&
+            zab_peer_synced(r->zab, barrier.origin_id)) {
+            tell(r, &barrier, place);
+        }
+    }
+}
+
+void barrier_answer(struct replica *r, const struct barrier *barrier)
 {
     struct wait wait;
     struct client_reply reply;
 
-    if (barrier->origin_id != r->self_id ||
-        !wait_take(r, barrier->origin_request, &wait)) {
+    if (!wait_take(r, barrier->origin_request, &wait)) {
         return;
     }
     switch (wait.kind) {
-        case WAIT_SYNC:
-            client_answer_sync(r, barrier->origin_request, &wait);
-            break;
         case WAIT_RESUME:
         case WAIT_REFUSED_SESSION:
             handshake_answer(r, &wait, 0);
             break;
+        case WAIT_SYNC:
+            if (barrier->kind == BARRIER_SYNC) {
+                client_answer_sync(r, barrier->origin_request, &wait);
+                break;
+            }
+            /* fall through */
         case WAIT_WRITE:
             reply = (struct client_reply){
                 .xid = wait.xid,
@@ -108,6 +139,37 @@ static void barrier_done(struct replica *r, const struct barrier *barrier)
             UNREACHABLE();
     }
     blob_unref(wait.frame);
+}
+
+static void tell(struct replica *r, const struct barrier *barrier, zxid_t place)
+{
+    static const enum peer_msg_type types[] = {
+        [BARRIER_REFUSED] = PEER_REFUSED,
+        [BARRIER_SYNC] = PEER_SYNC_REPLY,
+        [BARRIER_SESSION] = PEER_REVALIDATE_REPLY,
+    };
+    struct peer_msg *msg =
+        peer_send(r, barrier->origin_id, types[barrier->kind]);
+
+    switch (barrier->kind) {
+        case BARRIER_REFUSED:
+            msg->refused.origin_request = barrier->origin_request;
+            msg->refused.code = (int32_t)barrier->code;
+            msg->refused.parts_count = barrier->parts_count;
+            msg->refused.part_failed = barrier->part_failed;
+            break;
+        case BARRIER_SYNC:
+            msg->sync_reply.origin_request = barrier->origin_request;
+            break;
+        case BARRIER_SESSION:
+            msg->revalidate_reply.session_id = barrier->session_id;
+            msg->revalidate_reply.origin_request = barrier->origin_request;
+            msg->revalidate_reply.timeout_ms = barrier->timeout_ms;
+            msg->revalidate_reply.ok = barrier->ok;
+            break;
+    }
+    msg->zxid = place;
+    msg->epoch = zab_epoch(r->zab);
 }
 
 static void drop_front(struct replica *r)

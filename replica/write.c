@@ -1,7 +1,10 @@
-/* Writes and syncs: what goes to the leader and waits for its answer. */
+/* Writes and syncs: what goes to the leader and waits for its answer; and what
+ * the leader makes of a write, wherever it came from. */
 #include "base/check.h"
 #include "replica/replica_internal.h"
 
+static struct origin conn_origin(const struct replica *r,
+                                 const struct conn *conn);
 static void answer_malformed(struct replica *r, struct conn *conn,
                              const struct zk_request_header *header,
                              int64_t taken_ms);
@@ -15,7 +18,12 @@ static void log_soft_quota(struct replica *r, struct slice path);
 
 bool write_possible(const struct replica *r)
 {
-    return r->leading && zab_can_propose(r->zab);
+    return r->leading ? propose_possible(r) : forward_possible(r);
+}
+
+bool propose_possible(const struct replica *r)
+{
+    return r->leading && r->ends_queued == 0 && zab_can_propose(r->zab);
 }
 
 bool write_take(struct replica *r, struct conn *conn,
@@ -23,7 +31,7 @@ bool write_take(struct replica *r, struct conn *conn,
                 int64_t taken_ms)
 {
     struct client_request request;
-    struct origin origin = {.id = r->self_id};
+    struct origin origin = conn_origin(r, conn);
 
     if (!write_possible(r)) {
         return false;
@@ -32,20 +40,23 @@ bool write_take(struct replica *r, struct conn *conn,
         answer_malformed(r, conn, header, taken_ms);
         return true;
     }
+    if (r->leading && !session_owned(r, conn->session, &origin)) {
+        return true; /* and the connection is closed */
+    }
     origin.request = wait_add(r, &(struct wait){.conn_id = conn_id(conn),
                                                 .taken_ms = taken_ms,
                                                 .xid = request.xid,
                                                 .op = request.op,
                                                 .kind = WAIT_WRITE});
-    origin.session_id = conn->session_id;
-    origin.session_closing = session_closing(conn->session);
     origin.cxid = request.xid;
-    origin.auth = conn->auth.items;
-    origin.auth_count = conn->auth.count;
     order_push_waiting(conn_order(conn), origin.request);
     conn_outstanding(r, conn);
     conn->close_taken = request.op == ZK_OP_CLOSE_SESSION;
-    write_prepare(r, &origin, &request);
+    if (r->leading) {
+        write_prepare(r, &origin, &request);
+    } else {
+        forward_request(r, &origin, frame);
+    }
     return true;
 }
 
@@ -59,7 +70,7 @@ bool sync_take(struct replica *r, struct conn *conn,
                         .xid = header->xid,
                         .op = ZK_OP_SYNC,
                         .kind = WAIT_SYNC};
-    uint64_t origin_request;
+    struct origin origin = conn_origin(r, conn);
 
     if (!write_possible(r)) {
         return false;
@@ -69,11 +80,16 @@ bool sync_take(struct replica *r, struct conn *conn,
         return true;
     }
     wait.frame = blob_copy(frame);
-    origin_request = wait_add(r, &wait);
-    order_push_waiting(conn_order(conn), origin_request);
+    origin.request = wait_add(r, &wait);
+    order_push_waiting(conn_order(conn), origin.request);
     conn_outstanding(r, conn);
-    barrier_add(r, &(struct barrier){.origin_id = r->self_id,
-                                     .origin_request = origin_request});
+    if (r->leading) {
+        barrier_add(r, &(struct barrier){.kind = BARRIER_SYNC,
+                                         .origin_id = origin.id,
+                                         .origin_request = origin.request});
+    } else {
+        forward_sync(r, &origin);
+    }
     return true;
 }
 
@@ -121,7 +137,7 @@ void write_prepare(struct replica *r, const struct origin *origin,
         write_refuse(r, origin, ZK_RECONFIG_DISABLED);
         return;
     }
-    if (r->disk_low) {
+    if (status_disk_low(r)) {
         failed = first_that_adds(request);
         if (failed != SIZE_MAX) {
             refuse_part(r, origin, request, ZK_QUOTA_EXCEEDED, failed);
@@ -185,8 +201,21 @@ void write_close_session(struct replica *r, struct session *session)
     struct origin origin = {.id = r->self_id,
                             .session_id = session_id(session)};
 
-    CHECK(write_possible(r));
+    CHECK(propose_possible(r));
     close_session(r, &origin);
+}
+
+static struct origin conn_origin(const struct replica *r,
+                                 const struct conn *conn)
+{
+    return (struct origin){
+        .id = r->self_id,
+        .attachment = conn->attachment,
+        .session_id = conn->session_id,
+        .session_closing = session_closing(conn->session),
+        .auth = conn->auth.items,
+        .auth_count = conn->auth.count,
+    };
 }
 
 static void answer_malformed(struct replica *r, struct conn *conn,
