@@ -10,7 +10,7 @@ static bool take(struct replica *r, struct conn *conn, struct slice frame,
 static void take_inbox(struct replica *r, struct conn *conn);
 static void drop_inbox(struct conn *conn);
 static void unwatch(struct replica *r, uint64_t id);
-static void touch(struct replica *r, struct conn *conn);
+static bool held_too_long(const struct replica *r, const struct conn *conn);
 static void free_conn(struct conn *conn);
 
 struct conn *conn_find(const struct replica *r, uint64_t id)
@@ -49,10 +49,12 @@ void conn_frame(struct replica *r, const struct replica_input *input)
     conn->counts.received++;
     if (conn->state == CONN_OPEN) {
         /* Held or not, it shows that the client is there. */
-        touch(r, conn);
+        conn_touch(r, conn);
         if (input->frame.len >= 8 &&
             (int32_t)bytes_load32(input->frame.ptr + 4) == ZK_OP_PING) {
-            client_ping(r, conn);
+            if (!held_too_long(r, conn)) {
+                client_ping(r, conn);
+            }
             return;
         }
     }
@@ -91,6 +93,16 @@ void conn_close(struct replica *r, struct conn *conn, const char *why)
     map_remove(&r->conns, &conn->by_id);
     /* Callers up the stack still look at its state. */
     list_push_back(&r->gone, &conn->in_inboxes);
+}
+
+void conn_touch(struct replica *r, struct conn *conn)
+{
+    if (!r->leading) {
+        status_touch(r, conn);
+    } else if (conn->touched_ms != r->now_ms) {
+        conn->touched_ms = r->now_ms;
+        session_touch(r->sessions, conn->session, r->now_ms);
+    }
 }
 
 /* Whatever it has sent since stands in its socket, and not by its own doing. */
@@ -138,7 +150,7 @@ void conn_drained(struct replica *r, struct conn *conn)
     /* Above the mark nothing is read from it, so it cannot say that it is
      * there; that it takes its answers says it. */
     if (conn->state == CONN_OPEN) {
-        touch(r, conn);
+        conn_touch(r, conn);
     }
     if (conn_idle(conn)) {
         return;
@@ -349,12 +361,11 @@ static void unwatch(struct replica *r, uint64_t id)
     *(uint64_t *)fifo_push(&r->unwatched) = id;
 }
 
-static void touch(struct replica *r, struct conn *conn)
+/* Nobody has told the leader of it since: it may be expired by now. */
+static bool held_too_long(const struct replica *r, const struct conn *conn)
 {
-    if (r->leading && conn->touched_ms != r->now_ms) {
-        conn->touched_ms = r->now_ms;
-        session_touch(r->sessions, conn->session, r->now_ms);
-    }
+    return r->held_since_ms != 0 &&
+           r->now_ms - r->held_since_ms >= session_timeout_ms(conn->session);
 }
 
 static void free_conn(struct conn *conn)

@@ -26,7 +26,7 @@ void containers_tick(struct replica *r)
     r->containers_credit +=
         (uint64_t)r->config.container_max_per_minute * TICK_MS;
     while (r->containers_at < r->containers_count &&
-           r->containers_credit >= MINUTE_MS && write_possible(r)) {
+           r->containers_credit >= MINUTE_MS && propose_possible(r)) {
         r->containers_credit -= MINUTE_MS;
         propose(r, r->containers[r->containers_at++]);
     }

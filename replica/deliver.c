@@ -195,6 +195,7 @@ static void finish(struct replica *r)
     if (d->txn.op == ZK_OP_CLOSE_SESSION) {
         close_session(r, &d->txn);
     } else {
+        session_delivered(r, &d->txn);
         answer(r, &d->txn, &d->result);
     }
     end(r);

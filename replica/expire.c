@@ -1,5 +1,6 @@
 /* The leader's tick: sessions whose time has run out are closed, so many at a
- * time; their ephemerals go with the same zxid. */
+ * time; their ephemerals go with the same zxid. Only its clock counts: what
+ * learners hear of sessions they say with STATUS. */
 #include "replica/replica_internal.h"
 
 void expire_tick(struct replica *r, uint32_t ticks_late)
@@ -21,12 +22,13 @@ void expire_tick(struct replica *r, uint32_t ticks_late)
     }
     count = session_expired(r->sessions, r->now_ms, EXPIRED_PER_TICK, r->arena,
                             &ids);
-    for (size_t i = 0; i < count && write_possible(r); i++) {
+    for (size_t i = 0; i < count && propose_possible(r); i++) {
         struct session *session = session_find(r->sessions, ids[i]);
         const struct conn *conn = conn_find(r, session_conn(session));
 
         /* Its pings would be there if we read them: our waiting, for the disk
-         * or for others, counts for nobody either. */
+         * or for others, counts for nobody either. (Learners say so of theirs:
+         * status.c.) */
         if (conn != NULL && conn_unheard(r, conn)) {
             session_touch(r->sessions, session, r->now_ms);
             continue;

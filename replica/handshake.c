@@ -1,13 +1,16 @@
-/* The first frame of a connection: a new session, or one to go on with. */
+/* The first frame of a connection: a new session, or one to go on with. The
+ * leader decides (owner.c), for its own clients as for those of learners. */
 #include "base/check.h"
 #include "replica/replica_internal.h"
 
-static int32_t clamp_timeout(const struct replica *r, int32_t asked_ms);
+static bool unknown_yet(const struct replica *r, uint64_t session_id);
 static void open_new(struct replica *r, struct conn *conn, int32_t timeout_ms,
                      int64_t taken_ms);
 static void resume(struct replica *r, struct conn *conn,
                    const struct zk_connect_request *request, int64_t taken_ms);
-static void wait_behind_barrier(struct replica *r, const struct wait *wait);
+static uint64_t attach_by(struct replica *r, struct conn *conn,
+                          enum wait_kind kind, int64_t taken_ms);
+static void attach(struct replica *r, struct conn *conn, int32_t timeout_ms);
 static void answer(struct replica *r, struct conn *conn,
                    const struct session *session);
 
@@ -28,13 +31,14 @@ bool handshake_take(struct replica *r, struct conn *conn, struct slice frame,
         conn_close(r, conn, "client has seen a later zxid");
         return true;
     }
-    if (!write_possible(r)) {
+    if (!write_possible(r) ||
+        (r->leading && unknown_yet(r, connect.request.session_id))) {
         return false;
     }
     conn->state = CONN_HANDSHAKE;
     conn->has_read_only = connect.has_read_only;
     if (connect.request.session_id == 0) {
-        open_new(r, conn, clamp_timeout(r, connect.request.timeout), taken_ms);
+        open_new(r, conn, connect.request.timeout, taken_ms);
     } else {
         resume(r, conn, &connect.request, taken_ms);
     }
@@ -56,10 +60,9 @@ void handshake_answer(struct replica *r, const struct wait *wait,
         conn->session_id = session_id;
         session_attach(session_find(r->sessions, session_id), conn_id(conn));
     }
-    session = wait->kind == WAIT_REFUSED_SESSION
-                  ? NULL
-                  : session_find(r->sessions, conn->session_id);
-    /* While a resume waited, the session may have gone, or gone elsewhere. */
+    session = session_find(r->sessions, conn->session_id);
+    /* A resume that was accepted has the session speak through it, unless the
+     * session ended meanwhile. */
     if (session == NULL || session_conn(session) != conn_id(conn)) {
         r->connections_refused++;
         answer(r, conn, NULL);
@@ -68,76 +71,104 @@ void handshake_answer(struct replica *r, const struct wait *wait,
     }
     conn->session = session;
     conn->state = CONN_OPEN;
-    if (r->leading) {
-        session_touch(r->sessions, session, r->now_ms);
-    }
+    conn_touch(r, conn);
     answer(r, conn, session);
     count_answer(r, conn, ZK_OP_CREATE_SESSION, 0, wait->taken_ms);
     r->inboxes_wake |= !list_empty(&conn->inbox);
 }
 
-static int32_t clamp_timeout(const struct replica *r, int32_t asked_ms)
+/* All that the session's old connection had in flight is delivered. */
+void session_on_revalidate_reply(struct replica *r, const struct peer_msg *msg)
 {
-    if (asked_ms < r->config.session_timeout_ms_min) {
-        return r->config.session_timeout_ms_min;
+    uint64_t origin_request = msg->revalidate_reply.origin_request;
+    const struct wait *entry = wait_find(r, origin_request);
+    struct conn *conn;
+    struct wait wait;
+
+    if (entry != NULL && entry->kind != WAIT_RESUME) {
+        peer_broken(r, PEER_LINK_LEADER, r->leader_id,
+                    "an answer to a resume that was none");
+    } else if (wait_take(r, origin_request, &wait)) {
+        conn = conn_find(r, wait.conn_id);
+        if (conn != NULL && msg->revalidate_reply.ok) {
+            attach(r, conn, msg->revalidate_reply.timeout_ms);
+        }
+        handshake_answer(r, &wait, 0);
     }
-    if (asked_ms > r->config.session_timeout_ms_max) {
-        return r->config.session_timeout_ms_max;
-    }
-    return asked_ms;
+}
+
+/* A learner may have delivered, and told its client of, what we have only
+ * committed: it may be there when that is applied. */
+static bool unknown_yet(const struct replica *r, uint64_t session_id)
+{
+    return session_id != 0 && r->zxid_routed > r->zxid_delivered &&
+           session_find(r->sessions, session_id) == NULL;
 }
 
 static void open_new(struct replica *r, struct conn *conn, int32_t timeout_ms,
                      int64_t taken_ms)
 {
-    struct wait wait = {.conn_id = conn_id(conn),
-                        .taken_ms = taken_ms,
-                        .op = ZK_OP_CREATE_SESSION,
-                        .kind = WAIT_NEW_SESSION};
-    struct origin origin = {.id = r->self_id, .request = wait_add(r, &wait)};
-    struct prep_context context;
-    struct txn txn;
+    struct peer_msg msg = {.type = PEER_OPEN_SESSION};
 
-    origin.session_id = session_id_make(r->self_id, zab_next_zxid(r->zab));
-    write_context(r, &origin, &context);
-    prep_create_session(r->prep, &context, timeout_ms, conn->random, &txn);
-    write_propose(r, &txn);
+    msg.open_session.origin_request =
+        attach_by(r, conn, WAIT_NEW_SESSION, taken_ms);
+    msg.open_session.timeout_ms = session_clamp_timeout(r, timeout_ms);
+    memcpy(msg.open_session.password, conn->random, sizeof(conn->random));
+    if (r->leading) {
+        session_on_open(r, r->self_id, &msg);
+    } else {
+        peer_send(r, r->leader_id, msg.type)->open_session = msg.open_session;
+    }
 }
 
-/* Decided here and now, by the applied table and what is proposed; answered
- * through a barrier: what the old connection had in flight is then delivered,
- * so that the client's first read shows what became of it. */
 static void resume(struct replica *r, struct conn *conn,
                    const struct zk_connect_request *request, int64_t taken_ms)
 {
-    struct session *session = session_find(r->sessions, request->session_id);
-    struct wait wait = {.conn_id = conn_id(conn),
-                        .taken_ms = taken_ms,
-                        .op = ZK_OP_CREATE_SESSION,
-                        .kind = WAIT_RESUME};
+    struct peer_msg msg = {.type = PEER_REVALIDATE};
+
+    conn->session_id = request->session_id;
+    msg.revalidate.origin_request = attach_by(r, conn, WAIT_RESUME, taken_ms);
+    msg.revalidate.timeout_ms = session_clamp_timeout(r, request->timeout);
+    /* With less than a password it is nobody's session. */
+    if (request->password.len == sizeof(msg.revalidate.password)) {
+        msg.revalidate.session_id = request->session_id;
+        memcpy(msg.revalidate.password, request->password.ptr,
+               sizeof(msg.revalidate.password));
+    }
+    if (r->leading) {
+        session_on_revalidate(r, r->self_id, &msg);
+    } else {
+        peer_send(r, r->leader_id, msg.type)->revalidate = msg.revalidate;
+    }
+}
+
+/* The number of a handshake's wait entry is what the leader will know its
+ * connection by. */
+static uint64_t attach_by(struct replica *r, struct conn *conn,
+                          enum wait_kind kind, int64_t taken_ms)
+{
+    conn->attachment = wait_add(r, &(struct wait){.conn_id = conn_id(conn),
+                                                  .taken_ms = taken_ms,
+                                                  .op = ZK_OP_CREATE_SESSION,
+                                                  .kind = kind});
+    return conn->attachment;
+}
+
+/* An old connection of ours that the leader did not know of goes now. */
+static void attach(struct replica *r, struct conn *conn, int32_t timeout_ms)
+{
+    struct session *session = session_find(r->sessions, conn->session_id);
     struct conn *old;
 
-    if (session == NULL || session_closing(session) ||
-        !session_password_equal(session, request->password)) {
-        wait.kind = WAIT_REFUSED_SESSION;
-        wait_behind_barrier(r, &wait);
-        return;
+    if (session == NULL) {
+        return; /* its end came first */
     }
     old = conn_find(r, session_conn(session));
     if (old != NULL) {
         conn_close(r, old, "session resumed on another connection");
     }
-    conn->session_id = request->session_id;
     session_attach(session, conn_id(conn));
-    session_renegotiate(session, clamp_timeout(r, request->timeout));
-    session_touch(r->sessions, session, r->now_ms);
-    wait_behind_barrier(r, &wait);
-}
-
-static void wait_behind_barrier(struct replica *r, const struct wait *wait)
-{
-    barrier_add(r, &(struct barrier){.origin_id = r->self_id,
-                                     .origin_request = wait_add(r, wait)});
+    session_renegotiate(session, session_clamp_timeout(r, timeout_ms));
 }
 
 /* session NULL: refused. */

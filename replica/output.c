@@ -84,7 +84,8 @@ struct peer_msg *peer_send(struct replica *r, uint64_t server_id,
     effect->link =
         zab_role(r->zab) == ZAB_LEADING ? PEER_LINK_LEARNER : PEER_LINK_LEADER;
     effect->peers = UINT64_C(1) << zab_member_index(r->zab, server_id);
-    effect->message = (struct peer_msg){.type = type};
+    effect->message =
+        (struct peer_msg){.type = type, .epoch = zab_epoch(r->zab)};
     if (!MUTATION(27)) {
         r->out->merge_at = 0;
     }

@@ -54,7 +54,6 @@ struct replica *replica_create(const struct replica_config *config,
     fifo_init(&r->remote_barriers, sizeof(struct barrier));
     fifo_init(&r->remotes, sizeof(struct remote));
     fifo_init(&r->placed, sizeof(struct placed));
-    fifo_init(&r->resumes, sizeof(struct resume));
     fifo_init(&r->unwatched, sizeof(uint64_t));
     map_init(&r->conns, seed(r, 2));
     list_init(&r->inboxes);
@@ -86,7 +85,6 @@ void replica_destroy(struct replica *r)
     fifo_finish(&r->queue);
     fifo_finish(&r->remotes);
     fifo_finish(&r->placed);
-    fifo_finish(&r->resumes);
     fifo_finish(&r->unwatched);
     watch_table_destroy(r->watches);
     session_table_destroy(r->sessions);
@@ -250,7 +248,6 @@ static void tick(struct replica *r, uint32_t ticks_late)
     expire_tick(r, ticks_late);
     containers_tick(r);
     role_tick(r);
-    sessions_tick(r);
     status_tick(r);
     r->inboxes_wake = !list_empty(&r->inboxes);
 }

@@ -116,7 +116,6 @@ enum wait_kind {
     WAIT_SYNC,
     WAIT_NEW_SESSION,
     WAIT_RESUME,
-    WAIT_REFUSED_SESSION,
 };
 struct wait {
     uint64_t conn_id;
@@ -156,14 +155,6 @@ struct remote {
 struct placed {
     zxid_t place;
     struct peer_msg msg; /* REFUSED, SYNC_REPLY, REVALIDATE_REPLY */
-};
-
-/* Leader: a resume of a session that may be among what is committed and not
- * yet applied: decided when everything up to behind is. */
-struct resume {
-    zxid_t behind;
-    uint64_t server_id;
-    struct peer_msg msg; /* REVALIDATE */
 };
 
 /* What came from zab and waits its turn. */
@@ -292,9 +283,7 @@ struct replica {
     uint32_t status_ticks;  /* since the last one */
     uint32_t unheard_ticks; /* since we looked for those we do not read */
     bool status_due;        /* the leader does not know of our disk yet */
-    bool disk_low_told;
     uint64_t disks_low;     /* leader: learners that said so, by index */
-    struct fifo resumes;    /* leader: struct resume, not decided yet */
     int64_t held_since_ms;  /* no leader since then; 0: there is one */
     uint32_t held_ticks;    /* since we looked for those held too long */
     struct peer_msg digest; /* learner: of a txn not delivered yet; zxid 0 */
@@ -463,7 +452,6 @@ void session_on_revalidate(struct replica *r, uint64_t server_id,
                            const struct peer_msg *msg);
 void session_on_reclaim(struct replica *r, uint64_t server_id,
                         const struct peer_msg *msg);
-void sessions_tick(struct replica *r); /* resumes that wait */
 /* Is the request from the session's owner? Otherwise SESSION_MOVED goes to its
  * origin (or its connection here is closed) and the request is dropped. */
 bool session_owned(struct replica *r, struct session *session,

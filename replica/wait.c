@@ -113,7 +113,6 @@ void barrier_answer(struct replica *r, const struct barrier *barrier)
     }
     switch (wait.kind) {
         case WAIT_RESUME:
-        case WAIT_REFUSED_SESSION:
             handshake_answer(r, &wait, 0);
             break;
         case WAIT_SYNC:
@@ -169,7 +168,6 @@ static void tell(struct replica *r, const struct barrier *barrier, zxid_t place)
             break;
     }
     msg->zxid = place;
-    msg->epoch = zab_epoch(r->zab);
 }
 
 static void drop_front(struct replica *r)
