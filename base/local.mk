@@ -12,6 +12,7 @@ base_libbase_a_SOURCES = \
 	base/log.c base/log.h \
 	base/map.c base/map.h \
 	base/mem.c base/mem.h \
+	base/mutation.h \
 	base/prng.c base/prng.h \
 	base/ring.c base/ring.h \
 	base/slice.h

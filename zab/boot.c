@@ -1,35 +1,34 @@
 /* From the own disk: the tree by chunks, then the log behind it. The same path
- * for a start, for a snapshot that has just been received, and for a leader
- * that delivers what stood in its log before it led. */
+ * for a start, for a snapshot that has just been received, and whenever what is
+ * to be delivered stands in the log and no longer in memory. */
 #include "base/check.h"
 #include "base/err.h"
 #include "proto/record.h"
 #include "zab/zab_internal.h"
 
-/* A chunk is loaded or delivered in one step: a few milliseconds. */
-#define CHUNK_SIZE_MAX (256U * 1024)
-/* The disk reads the next chunks while this one is being loaded. */
-#define CHUNKS_AHEAD 2U
-
 static void read_tree(struct zab *zab, struct zab_effects *effects);
+static void load_tree(struct zab *zab, struct zab_effects *effects);
 static void on_tree_chunk(struct zab *zab, const struct store_result *read,
                           struct zab_effects *effects);
+static void end_tree(struct zab *zab, struct zab_effects *effects);
 static void on_log_chunk(struct zab *zab, const struct store_result *read,
                          struct zab_effects *effects);
 static const char *deliver_records(struct zab *zab,
                                    const struct store_result *read,
                                    struct zab_effects *effects);
-static void after_log(struct zab *zab, struct zab_effects *effects);
+static void go_on(struct zab *zab, struct zab_effects *effects);
 
 void boot_begin(struct zab *zab, struct zab_effects *effects)
 {
     zab_move(zab, ZAB_PHASE_TREE);
-    zab->role = ZAB_LOOKING;
-    (void)zab_emit(effects, ZAB_TREE_BEGIN);
-    for (unsigned i = 0; i < CHUNKS_AHEAD; i++) {
-        read_tree(zab, effects);
-    }
-    zab->read_seq = zab->seq - CHUNKS_AHEAD + 1;
+    load_tree(zab, effects);
+}
+
+void boot_reload(struct zab *zab, struct zab_effects *effects)
+{
+    CHECK(zab->tree == ZAB_TREE_WHOLE);
+    zab_note_epoch_end(zab, zab->checkpoint);
+    load_tree(zab, effects);
 }
 
 void boot_on_read(struct zab *zab, const struct store_result *read,
@@ -56,6 +55,7 @@ void boot_read_log(struct zab *zab, zxid_t after, struct zab_effects *effects)
     op->size_max = CHUNK_SIZE_MAX;
     op->zxid = after;
     zab->read_seq = op->seq;
+    zab->read_until = zab_deliverable(zab);
 }
 
 static void read_tree(struct zab *zab, struct zab_effects *effects)
@@ -64,7 +64,17 @@ static void read_tree(struct zab *zab, struct zab_effects *effects)
 
     op->reader_id = zab->config.self_id;
     op->size_max = CHUNK_SIZE_MAX;
-    zab->reads_asked++;
+}
+
+/* Two are asked: the disk reads the next chunk while this one is loaded. */
+static void load_tree(struct zab *zab, struct zab_effects *effects)
+{
+    zab->tree = ZAB_TREE_LOADING;
+    (void)zab_emit(effects, ZAB_TREE_BEGIN);
+    read_tree(zab, effects);
+    zab->read_seq = zab->seq;
+    read_tree(zab, effects);
+    zab->read_ahead_seq = zab->seq;
 }
 
 static void on_tree_chunk(struct zab *zab, const struct store_result *read,
@@ -73,21 +83,19 @@ static void on_tree_chunk(struct zab *zab, const struct store_result *read,
     bool none = read->err == ERR_NOT_FOUND && zab->checkpoint == 0;
     struct zab_effect *effect;
 
-    CHECK(zab->phase == ZAB_PHASE_TREE);
+    CHECK(zab->tree == ZAB_TREE_LOADING);
     if (read->err != 0 && !none) {
         zab_damaged(zab, "the checkpoint cannot be read", effects);
         return;
-    }
-    zab->reads_asked--;
-    zab->read_seq++;
-    if (!none && !read->last) {
-        read_tree(zab, effects);
     }
     if (read->payload != NULL && blob_bytes(read->payload).len > 0) {
         effect = zab_emit(effects, ZAB_TREE_CHUNK);
         effect->deliver.payload = blob_ref(read->payload);
     }
     if (!none && !read->last) {
+        read_tree(zab, effects);
+        zab->read_seq = zab->read_ahead_seq;
+        zab->read_ahead_seq = zab->seq;
         return;
     }
     if (!none && read->zxid != zab->checkpoint) {
@@ -95,25 +103,33 @@ static void on_tree_chunk(struct zab *zab, const struct store_result *read,
                     effects);
         return;
     }
-    if (zab->reads_asked > 0) {
-        /* The disk may have begun anew for those asked ahead. */
-        zab_store(zab, STORE_READ_CLOSE, effects)->reader_id =
-            zab->config.self_id;
-        zab->reads_asked = 0;
-    }
+    end_tree(zab, effects);
+}
+
+static void end_tree(struct zab *zab, struct zab_effects *effects)
+{
+    /* The disk may have begun anew for the one asked ahead. */
+    zab_store(zab, STORE_READ_CLOSE, effects)->reader_id = zab->config.self_id;
     zab->read_seq = 0;
+    zab->tree = ZAB_TREE_WHOLE;
     zab->delivered = zab->checkpoint;
     zab_emit(effects, ZAB_TREE_END)->deliver.zxid = zab->checkpoint;
-    zab_move(zab, ZAB_PHASE_REPLAY);
-    after_log(zab, effects);
+    if (zab->phase == ZAB_PHASE_ELECTION) {
+        election_begin(zab, effects); /* it has waited for this */
+        return;
+    }
+    if (zab->phase == ZAB_PHASE_TREE) {
+        zab_move(zab, ZAB_PHASE_REPLAY);
+    }
+    go_on(zab, effects);
 }
 
 static void on_log_chunk(struct zab *zab, const struct store_result *read,
                          struct zab_effects *effects)
 {
+    zxid_t until = zab->read_until;
     const char *damage;
 
-    CHECK(zab->phase == ZAB_PHASE_REPLAY || zab->phase == ZAB_PHASE_LEADING);
     if (read->err != 0) {
         zab_damaged(zab, "the log cannot be read", effects);
         return;
@@ -121,62 +137,70 @@ static void on_log_chunk(struct zab *zab, const struct store_result *read,
     zab->read_seq = 0;
     /* The next chunk is read while this one is being delivered. */
     if (!read->last && read->zxid > zab->delivered &&
-        read->zxid < zab->committed) {
+        read->zxid < zab_deliverable(zab)) {
         boot_read_log(zab, read->zxid, effects);
     }
     damage = deliver_records(zab, read, effects);
+    if (damage == NULL && zab->delivered < until) {
+        if (read->zxid > until) {
+            damage = "the log has no record of what is committed";
+        } else if (read->last || read->payload == NULL ||
+                   blob_bytes(read->payload).len == 0) {
+            damage = "the log ends before what is committed";
+        }
+    }
     if (damage != NULL) {
         zab_damaged(zab, damage, effects);
         return;
     }
-    after_log(zab, effects);
+    go_on(zab, effects);
 }
 
-/* NULL, or what is wrong. Records behind what is committed are left: they are
- * read again when they are. */
+/* NULL, or what is wrong. Records behind what may be delivered are left: they
+ * are read again when they may. */
 static const char *deliver_records(struct zab *zab,
                                    const struct store_result *read,
                                    struct zab_effects *effects)
 {
+    zxid_t last = zab_deliverable(zab), before = 0, zxid;
     struct slice list = {0}, payload;
-    zxid_t zxid, after = zab->delivered, before = after;
     int err;
 
     if (read->payload != NULL) {
         list = blob_bytes(read->payload);
     }
     while ((err = record_next_log(&list, &zxid, &payload)) == 0) {
-        if (!history_follows(before, zxid)) {
+        if (before == 0 && zxid > zab->delivered) {
+            before = zab->delivered;
+        }
+        /* Delivered from memory meanwhile, when it had been asked ahead. */
+        if (zxid > zab->delivered && !history_follows(before, zxid)) {
             return "the log has a gap";
         }
         before = zxid;
-        if (zxid <= zab->committed) {
+        if (zxid > zab->delivered && zxid <= last) {
             zab_deliver(zab, zxid, blob_copy(payload), effects);
         }
     }
     if (err != ERR_NOT_FOUND) {
         return "a piece of the log does not parse";
     }
-    if (before != after && before != read->zxid) {
+    if (before != 0 && before != read->zxid) {
         return "a piece of the log does not end where it says";
     }
-    if (zab->delivered == zab->committed) {
-        return NULL;
-    }
-    if (before > zab->committed) {
-        return "the log has no record of what is committed";
-    }
-    return read->last || before == after
-               ? "the log ends before what is committed"
-               : NULL;
+    return NULL;
 }
 
-static void after_log(struct zab *zab, struct zab_effects *effects)
+static void go_on(struct zab *zab, struct zab_effects *effects)
 {
     zab_deliver_committed(zab, effects);
-    if (zab->phase == ZAB_PHASE_REPLAY && zab->delivered == zab->committed) {
-        election_begin(zab, effects);
-    } else if (zab->phase == ZAB_PHASE_LEADING) {
+    if (zab->phase == ZAB_PHASE_REPLAY) {
+        if (zab->delivered == zab_deliverable(zab) || MUTATION(32)) {
+            election_begin(zab, effects);
+        }
+    } else if (zab_is_leader(zab)) {
         leader_go_on(zab, effects);
+    } else if (zab_is_learner(zab)) {
+        learner_go_on(zab, effects);
     }
 }

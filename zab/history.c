@@ -1,24 +1,35 @@
 #include "zab/history.h"
 
 #include "base/check.h"
+#include "base/mem.h"
 
-struct proposal {
-    zxid_t zxid;
-    struct blob *payload;
-};
+#define CAPACITY_MIN 64
 
-void history_init(struct history *history, size_t capacity, zxid_t last)
+static struct proposal *slot(const struct history *history, size_t index);
+static void grow(struct history *history);
+static size_t first_behind(const struct history *history, zxid_t zxid);
+static uint64_t bytes_to(const struct history *history, size_t index);
+static void drop_first(struct history *history);
+
+void history_init(struct history *history, zxid_t last)
 {
-    ring_init(&history->proposals, sizeof(struct proposal), capacity);
-    history->last = last;
+    *history = (struct history){.before = last, .last = last};
 }
 
 void history_finish(struct history *history)
 {
-    while (history_count(history) > 0) {
-        blob_unref(history_take(history));
+    history_reset(history, 0);
+    mem_free(history->items);
+    *history = (struct history){0};
+}
+
+void history_reset(struct history *history, zxid_t last)
+{
+    while (history->count > 0) {
+        drop_first(history);
     }
-    ring_finish(&history->proposals);
+    history->before = last;
+    history->last = last;
 }
 
 bool history_follows(zxid_t before, zxid_t zxid)
@@ -32,39 +43,135 @@ bool history_follows(zxid_t before, zxid_t zxid)
 
 void history_append(struct history *history, zxid_t zxid, struct blob *payload)
 {
-    struct proposal proposal = {zxid, payload};
-    bool pushed;
+    struct proposal *proposal;
 
+    CHECK(payload != NULL);
     CHECK(history_follows(history->last, zxid));
-    pushed = ring_push(&history->proposals, &proposal);
-    CHECK(pushed);
+    if (history->count == history->capacity) {
+        grow(history);
+    }
+    proposal = slot(history, history->count);
+    *proposal = (struct proposal){
+        .zxid = zxid, .payload = payload, .bytes_before = history->bytes};
+    history->count++;
+    history->bytes += blob_bytes(payload).len;
     history->last = zxid;
 }
 
-size_t history_count(const struct history *history)
+void history_truncate(struct history *history, zxid_t after)
 {
-    return history->proposals.count;
+    while (history->count > 0) {
+        struct proposal *last = slot(history, history->count - 1);
+
+        if (last->zxid <= after) {
+            break;
+        }
+        history->bytes = last->bytes_before;
+        blob_unref(last->payload);
+        history->count--;
+    }
+    if (history->count == 0) {
+        history->before = after;
+    }
+    history->last = after;
 }
 
-bool history_full(const struct history *history)
+void history_trim(struct history *history, zxid_t delivered, size_t bytes_max)
 {
-    return history->proposals.count == history->proposals.capacity;
+    while (history->count > 0) {
+        const struct proposal *first = slot(history, 0);
+
+        if (first->zxid > delivered ||
+            history->bytes - first->bytes_before <= bytes_max) {
+            break;
+        }
+        drop_first(history);
+    }
 }
 
-zxid_t history_first(struct history *history)
+size_t history_after(const struct history *history, zxid_t zxid)
 {
-    const struct proposal *first = ring_first(&history->proposals);
+    size_t index = first_behind(history, zxid);
+    zxid_t before;
 
-    return first == NULL ? 0 : first->zxid;
+    if (index == history->count) {
+        return SIZE_MAX;
+    }
+    before = index == 0 ? history->before : slot(history, index - 1)->zxid;
+    return before == zxid ? index : SIZE_MAX;
 }
 
-struct blob *history_take(struct history *history)
+const struct proposal *history_at(const struct history *history, size_t index)
 {
-    const struct proposal *first = ring_first(&history->proposals);
-    struct blob *payload;
+    CHECK(index < history->count);
+    return slot(history, index);
+}
 
-    CHECK(first != NULL);
-    payload = first->payload;
-    ring_pop(&history->proposals);
-    return payload;
+size_t history_bytes(const struct history *history, zxid_t from, zxid_t to)
+{
+    size_t index;
+
+    if (to <= from || from == history->last) {
+        return 0;
+    }
+    index = history_after(history, from);
+    if (index == SIZE_MAX) {
+        return SIZE_MAX;
+    }
+    return (size_t)(bytes_to(history, first_behind(history, to)) -
+                    bytes_to(history, index));
+}
+
+static struct proposal *slot(const struct history *history, size_t index)
+{
+    return &history->items[(history->first + index) & (history->capacity - 1)];
+}
+
+static void grow(struct history *history)
+{
+    size_t capacity =
+        history->capacity == 0 ? CAPACITY_MIN : history->capacity * 2;
+    struct proposal *items = MEM_ARRAY(struct proposal, capacity);
+
+    for (size_t i = 0; i < history->count; i++) {
+        items[i] = *slot(history, i);
+    }
+    mem_free(history->items);
+    history->items = items;
+    history->capacity = capacity;
+    history->first = 0;
+}
+
+/* Index of the first one above zxid; count: none. */
+static size_t first_behind(const struct history *history, zxid_t zxid)
+{
+    size_t low = 0, high = history->count;
+
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+
+        if (slot(history, middle)->zxid > zxid) {
+            high = middle;
+        } else {
+            low = middle + 1;
+        }
+    }
+    return low;
+}
+
+/* Of all payloads taken in before the one at index; count is allowed. */
+static uint64_t bytes_to(const struct history *history, size_t index)
+{
+    return index == history->count ? history->bytes
+                                   : slot(history, index)->bytes_before;
+}
+
+static void drop_first(struct history *history)
+{
+    struct proposal *first = slot(history, 0);
+
+    history->before = first->zxid;
+    blob_unref(first->payload);
+    history->first = (history->first + 1) & (history->capacity - 1);
+    history->count--;
 }

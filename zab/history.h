@@ -19,6 +19,7 @@ struct history {
     struct proposal *items; /* a circle, its size a power of two */
     size_t capacity, first, count;
     uint64_t bytes; /* of all payloads ever taken in */
+    zxid_t before;  /* what the first one here follows */
     zxid_t last;    /* of the last one ever taken in, or what it follows */
 };
 
@@ -37,9 +38,8 @@ void history_truncate(struct history *history, zxid_t after);
 /* Drops the oldest up to `delivered` while more than bytes_max are held. */
 void history_trim(struct history *history, zxid_t delivered, size_t bytes_max);
 
-/* Index of the first one behind zxid, when zxid itself, or the one that it
- * follows, is known here to stand right before it; SIZE_MAX: not in memory
- * (or nothing is behind it). Logarithmic. */
+/* Index of the one that follows zxid; SIZE_MAX: that one is not in memory, or
+ * nothing follows. Logarithmic. */
 size_t history_after(const struct history *history, zxid_t zxid);
 /* index < count; valid until the next change. */
 const struct proposal *history_at(const struct history *history, size_t index);

@@ -1,6 +1,7 @@
 #include "zab/quorum.h"
 
 #include "base/check.h"
+#include "base/mutation.h"
 
 void quorum_init(struct quorum *quorum)
 {
@@ -11,6 +12,9 @@ void quorum_add(struct quorum *quorum, uint64_t weight)
 {
     CHECK(quorum->members_count < QUORUM_MEMBERS_MAX);
     CHECK(weight <= UINT32_MAX);
+    if (MUTATION(6)) {
+        weight = 1;
+    }
     quorum->weights[quorum->members_count] = weight;
     quorum->members_count++;
     quorum->total += weight;
@@ -24,6 +28,9 @@ bool quorum_holds(const struct quorum *quorum, uint64_t members)
         if ((members >> i & 1) != 0) {
             sum += quorum->weights[i];
         }
+    }
+    if (MUTATION(7)) {
+        return sum * 2 >= quorum->total;
     }
     return sum * 2 > quorum->total;
 }

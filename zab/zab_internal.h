@@ -1,8 +1,10 @@
 /* The inside of struct zab, for zab/ *.c only. docs/zab.md says what happens;
  * this says where.
  *
- * zab.c steps, dispatches and holds the table of phases and the invariants;
- * boot.c brings tree and log back; election.c finds a leader. Leader:
+ * zab.c steps, dispatches and holds the table of phases; act.c is what every
+ * phase does: effects, the one way to append and to deliver; invariants.c looks
+ * at the whole after each step. boot.c brings tree and log back; election.c
+ * finds a leader. Leader:
  * discovery.c (a new epoch), sync_leader.c (each learner's stream), leader.c
  * (propose, count, commit, barriers, heartbeats). Learner: learner.c
  * (connecting, promising, taking up), sync_learner.c (DIFF, TRUNC, SNAP),
@@ -72,6 +74,9 @@ struct zab_peer {
     uint64_t round;
     enum peer_state state;
     bool blank, no_log;
+    bool told;              /* it has our VOTE as it is */
+    uint64_t shunned_until; /* ticks: not joined or voted for, it failed us */
+    uint32_t failures;      /* as a leader, one after the other */
 
     /* Leader: the learner at the other end of PEER_LINK_LEARNER. */
     enum learner_stage stage;
@@ -80,10 +85,16 @@ struct zab_peer {
     uint32_t epoch_accepted;  /* of its FOLLOWER_INFO */
     uint64_t heard, said;     /* zab->ticks when it, when we last did */
     uint64_t progressed;      /* zab->ticks */
+    uint64_t pinged;          /* highest round asked */
     uint64_t pong;            /* highest round answered */
     zxid_t sent;              /* its stream has got to here */
     zxid_t window;            /* acknowledged by it, counted or not */
     zxid_t committed_sent;    /* the last COMMIT or INFORM */
+    uint32_t link_epoch;      /* of our last NEW_EPOCH to it; 0: none */
+    bool promised;            /* ACK_EPOCH has come; sync_begin() has chosen: */
+    bool snap_needed;
+    zxid_t last;              /* of its own history, before TRUNC */
+    zxid_t piece;             /* sent, before the last piece of the log was */
     uint64_t read_seq;        /* of its READ_LOG or READ_SNAP; 0: none */
     uint32_t chunks_sent, chunks_acked;
     bool snap_last;           /* the last chunk was sent */
@@ -106,6 +117,14 @@ struct zab_barrier {
     uint64_t round;
 };
 
+/* What our VOTE says. */
+struct zab_said {
+    struct zab_vote vote;
+    uint64_t round;
+    enum peer_state state;
+    bool blank, no_log;
+};
+
 /* The tree of replica/, as far as zab has said. */
 enum zab_tree { ZAB_TREE_NONE, ZAB_TREE_LOADING, ZAB_TREE_WHOLE };
 
@@ -121,9 +140,15 @@ struct zab {
     enum zab_phase phase;
     enum zab_role role;
     uint64_t leader_id;  /* elected or followed; 0: none */
+    struct {             /* what the last ZAB_ROLE stood for */
+        enum zab_role role;
+        uint64_t leader_id;
+        uint32_t epoch;
+    } told;
     uint64_t ticks;      /* inputs, not time: late ones count once */
     const char *damage;  /* found at create, told at the first step */
     bool resigning;      /* ZAB_IN_RESIGN: never leads again */
+    bool recovering;     /* at create: had a history, and lost it */
 
     /* Durable on our own disk. */
     uint32_t epoch_accepted, epoch_current;
@@ -149,13 +174,16 @@ struct zab {
     uint64_t seq;         /* of the last op asked, either lane */
     uint64_t log_seq;     /* of the last log-lane op asked */
     uint64_t read_seq;    /* of our own read whose answer comes next; 0: none */
-    uint32_t reads_asked; /* checkpoint chunks asked and not here yet */
+    zxid_t read_until;    /* of the log: it had this when it was asked */
+    uint64_t read_ahead_seq; /* of the checkpoint chunk after that one */
 
     /* Election. */
     struct zab_vote vote;
     uint64_t round;
     uint64_t vote_since; /* ticks: our vote changed, or the quorum came */
     bool quorum_since;   /* vote_since is the quorum's */
+    uint64_t round_ends; /* ticks: of a round that decides nothing */
+    struct zab_said said; /* on every election link */
 
     /* Leader: who has what, by member index (one bit each in the masks). */
     uint32_t epoch;         /* proposed, promised or taken up by us */
@@ -163,6 +191,7 @@ struct zab {
     uint64_t leader_acks;   /* counted takings-up */
     zxid_t acked[QUORUM_MEMBERS_MAX]; /* counted acks of this epoch */
     zxid_t initial;         /* logged when we began the epoch */
+    zxid_t committed_told;  /* leader_tell_committed() has got to here */
     bool epoch_chosen;      /* DISCOVERY: a quorum has asked, NEW_EPOCH is out */
     uint64_t began;         /* ticks: of this phase, or a learner's progress */
     uint64_t in_place_at;   /* ticks of the last epoch change for a voter */
@@ -195,10 +224,31 @@ struct zab {
 
 #define ZAB_MARK(zab, name) ((zab)->marks[ZAB_MARK_##name]++)
 
+static inline uint64_t zab_bit(size_t member)
+{
+    return UINT64_C(1) << member;
+}
+
+/* Is it, or is it about to be, a leader? A learner? */
+static inline bool zab_is_leader(const struct zab *zab)
+{
+    return zab->phase >= ZAB_PHASE_DISCOVERY &&
+           zab->phase <= ZAB_PHASE_DRAINING;
+}
+
+static inline bool zab_is_learner(const struct zab *zab)
+{
+    return zab->phase >= ZAB_PHASE_CONNECTING &&
+           zab->phase <= ZAB_PHASE_FOLLOWING;
+}
+
 /* ---- zab.c */
 
 /* Next phase; one that the table does not allow is a CHECK. */
 void zab_move(struct zab *zab, enum zab_phase next);
+
+/* ---- act.c */
+
 void zab_damaged(struct zab *zab, const char *why, struct zab_effects *effects);
 /* An effect of this type at the end, otherwise zeroed; valid until the next. */
 struct zab_effect *zab_emit(struct zab_effects *effects,
@@ -242,6 +292,18 @@ bool zab_voting(const struct zab *zab); /* self: a voter, not blank, or the
 /* Does our history have it as one of its zxids (or its beginning)? */
 bool zab_has(const struct zab *zab, zxid_t zxid);
 zxid_t zab_epoch_end(const struct zab *zab, uint32_t epoch); /* 0: none */
+/* The end of its epoch is this one now; no later one is noted. */
+void zab_note_epoch_end(struct zab *zab, zxid_t zxid);
+
+/* What may be delivered: committed, and on our own disk. */
+zxid_t zab_deliverable(const struct zab *zab);
+/* What was known of a learner is forgotten, with its link. */
+void zab_forget_learner(struct zab *zab, size_t peer,
+                        struct zab_effects *effects);
+
+/* ---- invariants.c */
+
+void zab_check_invariants(const struct zab *zab);
 
 /* ---- boot.c */
 
@@ -257,6 +319,8 @@ void boot_read_log(struct zab *zab, zxid_t after, struct zab_effects *effects);
 /* ---- election.c */
 
 void election_begin(struct zab *zab, struct zab_effects *effects);
+/* The attempt with leader_id has failed: somebody else's turn, for a while. */
+void election_failed(struct zab *zab);
 void election_on_tick(struct zab *zab, struct zab_effects *effects);
 /* In every phase: peers keep each other informed. */
 void election_on_link(struct zab *zab, size_t peer, bool up,
@@ -285,6 +349,8 @@ void discovery_on_epochs(struct zab *zab, const struct zab_log_op *op,
 /* Chooses DIFF, TRUNC or SNAP and begins. */
 void sync_begin(struct zab *zab, size_t peer, const struct peer_msg *ack_epoch,
                 struct zab_effects *effects);
+/* Does what was chosen: the epoch has its quorum. */
+void sync_start(struct zab *zab, size_t peer, struct zab_effects *effects);
 /* Sends what there is and fits the window. */
 void sync_pump(struct zab *zab, size_t peer, struct zab_effects *effects);
 void sync_on_read(struct zab *zab, size_t peer, const struct store_result *read,
@@ -294,6 +360,11 @@ void sync_on_snap_ack(struct zab *zab, size_t peer, const struct peer_msg *msg,
 void sync_on_ack_new_leader(struct zab *zab, size_t peer,
                             const struct peer_msg *msg,
                             struct zab_effects *effects);
+/* May so many bytes more be on their way to it, unacknowledged? */
+bool sync_window_open(const struct zab *zab, size_t peer, size_t bytes);
+/* To those of them that have taken the epoch up (bits). */
+void sync_up_to_date(struct zab *zab, uint64_t peers,
+                     struct zab_effects *effects);
 /* The link is gone: its read is closed. */
 void sync_forget(struct zab *zab, size_t peer, struct zab_effects *effects);
 
