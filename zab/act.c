@@ -225,29 +225,10 @@ void zab_drop_peer(struct zab *zab, enum peer_link link, size_t peer,
     effect->why = why;
     zab->peers[peer].up[link] = false;
     if (link == PEER_LINK_LEARNER) {
-        zab_forget_learner(zab, peer, effects);
+        sync_forget(zab, peer, effects);
     } else if (link == PEER_LINK_ELECTION) {
         election_on_link(zab, peer, false, effects);
     }
-}
-
-void zab_forget_learner(struct zab *zab, size_t peer,
-                        struct zab_effects *effects)
-{
-    struct zab_peer *learner = &zab->peers[peer];
-
-    sync_forget(zab, peer, effects);
-    learner->stage = LEARNER_NONE;
-    learner->voting = false;
-    learner->in_place = false;
-    learner->epoch_accepted = 0;
-    learner->heard = learner->said = learner->progressed = 0;
-    learner->pong = 0;
-    learner->sent = learner->window = learner->committed_sent = 0;
-    learner->read_seq = 0;
-    learner->chunks_sent = learner->chunks_acked = 0;
-    learner->snap_last = false;
-    learner->snap_zxid = 0;
 }
 
 bool zab_blank(const struct zab *zab)

@@ -18,11 +18,11 @@ struct line {
 
 static void put(struct line *line, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
-static void put_read(struct line *line, const struct store_result *read);
+static void put_result(struct line *line, const struct store_result *result);
 static void put_store(struct line *line, const struct store_op *op);
 static void put_message(struct line *line, const struct peer_msg *message);
+static void put_why(struct line *line, const char *why);
 static void put_payload(struct line *line, const struct blob *payload);
-static const char *message_name(enum peer_msg_type type);
 static const char *store_name(enum store_op_type type);
 static const char *link_name(enum peer_link link);
 
@@ -41,12 +41,13 @@ size_t zab_input_format(const struct zab_input *in, char *text, size_t size)
         case ZAB_IN_MESSAGE:
             put(&line, "recv ");
             put_message(&line, in->message);
-            put(&line, " from %" PRIu64, in->peer_id);
+            put(&line, " from %s %" PRIu64, link_name(in->link), in->peer_id);
             break;
         case ZAB_IN_PEER_UP:
+            put(&line, "up %s %" PRIu64, link_name(in->link), in->peer_id);
+            break;
         case ZAB_IN_PEER_DOWN:
-            put(&line, "%s link %s %" PRIu64, link_name(in->link),
-                in->type == ZAB_IN_PEER_UP ? "up to" : "down to", in->peer_id);
+            put(&line, "down %s %" PRIu64, link_name(in->link), in->peer_id);
             break;
         case ZAB_IN_PROPOSE:
             put(&line, "propose");
@@ -55,11 +56,21 @@ size_t zab_input_format(const struct zab_input *in, char *text, size_t size)
         case ZAB_IN_STORED:
             put(&line, "stored %" PRIu64, in->stored_seq);
             break;
-        case ZAB_IN_READ:
-            put_read(&line, in->read);
+        case ZAB_IN_RESULT:
+            put_result(&line, in->result);
             break;
         case ZAB_IN_BARRIER:
             put(&line, "barrier %" PRIu64, in->barrier);
+            break;
+        case ZAB_IN_RESIGN:
+            put(&line, "resign");
+            break;
+        case ZAB_IN_DIVERGED:
+            put(&line, "diverged");
+            break;
+        case ZAB_IN_BROKEN:
+            put(&line, "broken %s %" PRIu64, link_name(in->link), in->peer_id);
+            put_why(&line, in->why);
             break;
     }
     return line.len;
@@ -74,7 +85,7 @@ size_t zab_effect_format(const struct zab_effect *e, char *text, size_t size)
         case ZAB_SEND:
             put(&line, "send ");
             put_message(&line, &e->message);
-            put(&line, " to %#" PRIx64, e->peers);
+            put(&line, " to %s %#" PRIx64, link_name(e->link), e->peers);
             break;
         case ZAB_STORE:
             put_store(&line, &e->store);
@@ -98,15 +109,19 @@ size_t zab_effect_format(const struct zab_effect *e, char *text, size_t size)
             break;
         case ZAB_ROLE:
             put(&line, "role");
+            put_why(&line, e->why);
             break;
         case ZAB_CONNECT:
             put(&line, "connect %#" PRIx64, e->peers);
+            put_why(&line, e->why);
             break;
         case ZAB_DROP_PEER:
-            put(&line, "drop %s link %#" PRIx64, link_name(e->link), e->peers);
+            put(&line, "drop %s %#" PRIx64, link_name(e->link), e->peers);
+            put_why(&line, e->why);
             break;
         case ZAB_DAMAGED:
-            put(&line, "damaged: %s", e->why);
+            put(&line, "damaged");
+            put_why(&line, e->why);
             break;
     }
     return line.len;
@@ -125,16 +140,24 @@ static void put(struct line *line, const char *format, ...)
     line->len += len > 0 ? (size_t)len : 0;
 }
 
-static void put_read(struct line *line, const struct store_result *read)
+static void put_result(struct line *line, const struct store_result *result)
 {
-    put(line, "%s seq=%" PRIu64, store_name(read->type), read->seq);
-    if (read->err != 0) {
-        put(line, " err=\"%s\"", err_text(read->err));
+    bool is_read =
+        result->type == STORE_READ_LOG || result->type == STORE_READ_SNAP;
+
+    put(line, "%s seq=%" PRIu64, store_name(result->type), result->seq);
+    if (is_read) {
+        put(line, " reader=%" PRIu64, result->reader_id);
+    }
+    if (result->err != 0) {
+        put(line, " err=\"%s\"", err_text(result->err));
         return;
     }
-    put(line, " to " ZXID, ZXID_ARGS(read->zxid));
-    put_payload(line, read->payload);
-    if (read->last) {
+    if (is_read) {
+        put(line, " to " ZXID, ZXID_ARGS(result->zxid));
+        put_payload(line, result->payload);
+    }
+    if (result->last) {
         put(line, " last");
     }
 }
@@ -157,24 +180,33 @@ static void put_store(struct line *line, const struct store_op *op)
             break;
         case STORE_PURGE:
         case STORE_CHECKPOINT:
+        case STORE_SNAP_BEGIN:
+        case STORE_SNAP_CHUNK:
         case STORE_SNAP_END:
             put(line, " " ZXID, ZXID_ARGS(op->zxid));
             break;
-        case STORE_SNAP_BEGIN:
-        case STORE_SNAP_CHUNK:
         case STORE_READ_SNAP:
         case STORE_READ_CLOSE:
             break;
+    }
+    if (op->reader_id != 0) {
+        put(line, " reader=%" PRIu64, op->reader_id);
     }
     put_payload(line, op->payload);
 }
 
 static void put_message(struct line *line, const struct peer_msg *message)
 {
-    put(line, "%s epoch=%" PRIu32 " " ZXID, message_name(message->type),
-        message->epoch, ZXID_ARGS(message->zxid));
-    if (message->payloads_count > 0) {
-        put(line, " payloads=%" PRIu32, message->payloads_count);
+    size_t room = line->len < line->size ? line->size - line->len : 0;
+
+    line->len += peer_msg_format(
+        message, room > 0 ? line->text + line->len : NULL, room);
+}
+
+static void put_why(struct line *line, const char *why)
+{
+    if (why != NULL) {
+        put(line, ": %s", why);
     }
 }
 
@@ -183,63 +215,6 @@ static void put_payload(struct line *line, const struct blob *payload)
     if (payload != NULL) {
         put(line, " bytes=%zu", blob_bytes(payload).len);
     }
-}
-
-static const char *message_name(enum peer_msg_type type)
-{
-    switch (type) {
-        case PEER_VOTE:
-            return "vote";
-        case PEER_FOLLOWER_INFO:
-            return "follower-info";
-        case PEER_NEW_EPOCH:
-            return "new-epoch";
-        case PEER_ACK_EPOCH:
-            return "ack-epoch";
-        case PEER_SYNC_DIFF:
-            return "sync-diff";
-        case PEER_SYNC_TRUNC:
-            return "sync-trunc";
-        case PEER_SYNC_SNAP:
-            return "sync-snap";
-        case PEER_SNAP_CHUNK:
-            return "snap-chunk";
-        case PEER_NEW_LEADER:
-            return "new-leader";
-        case PEER_ACK_NEW_LEADER:
-            return "ack-new-leader";
-        case PEER_UP_TO_DATE:
-            return "up-to-date";
-        case PEER_PROPOSE:
-            return "propose";
-        case PEER_ACK:
-            return "ack";
-        case PEER_COMMIT:
-            return "commit";
-        case PEER_INFORM:
-            return "inform";
-        case PEER_PING:
-            return "ping";
-        case PEER_PONG:
-            return "pong";
-        case PEER_RESIGN:
-            return "resign";
-        case PEER_REQUEST:
-            return "request";
-        case PEER_SYNC_REQUEST:
-            return "sync-request";
-        case PEER_REFUSED:
-            return "refused";
-        case PEER_SYNC_REPLY:
-            return "sync-reply";
-        case PEER_REVALIDATE:
-            return "revalidate";
-        case PEER_REVALIDATE_REPLY:
-            return "revalidate-reply";
-        case PEER_SESSION_MOVED:
-            return "session-moved";
-    }
-    return "unknown";
 }
 
 static const char *store_name(enum store_op_type type)
@@ -273,5 +248,13 @@ static const char *store_name(enum store_op_type type)
 
 static const char *link_name(enum peer_link link)
 {
-    return link == PEER_LINK_ELECTION ? "election" : "quorum";
+    switch (link) {
+        case PEER_LINK_ELECTION:
+            return "peer";
+        case PEER_LINK_LEADER:
+            return "leader";
+        case PEER_LINK_LEARNER:
+            return "learner";
+    }
+    return "unknown";
 }

@@ -254,10 +254,17 @@ zxid_t zab_purge_max(const struct zab *zab)
     for (size_t i = 0; i < zab->peers_count; i++) {
         const struct zab_peer *peer = &zab->peers[i];
 
-        if (peer->stage == LEARNER_SNAP && peer->snap_zxid < max) {
-            max = peer->snap_zxid;
-        } else if (peer->stage >= LEARNER_STREAM && peer->sent < max) {
-            max = peer->sent;
+        zxid_t needed = UINT64_MAX;
+
+        if (peer->stage == LEARNER_SNAP) {
+            /* Until its first chunk is read no checkpoint is chosen. */
+            needed = peer->chunks_sent > 0 ? peer->snap_zxid : UINT64_MAX;
+        } else if (peer->stage > LEARNER_SNAP ||
+                   (peer->promised && !peer->snap_needed)) {
+            needed = peer->sent;
+        }
+        if (needed < max) {
+            max = needed;
         }
     }
     return max;
@@ -460,7 +467,6 @@ static void on_down(struct zab *zab, enum peer_link link, size_t peer,
         case PEER_LINK_LEARNER:
             if (was_up) {
                 discovery_on_link(zab, peer, false, effects);
-                zab_forget_learner(zab, peer, effects);
             }
             break;
     }

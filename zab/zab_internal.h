@@ -297,9 +297,6 @@ void zab_note_epoch_end(struct zab *zab, zxid_t zxid);
 
 /* What may be delivered: committed, and on our own disk. */
 zxid_t zab_deliverable(const struct zab *zab);
-/* What was known of a learner is forgotten, with its link. */
-void zab_forget_learner(struct zab *zab, size_t peer,
-                        struct zab_effects *effects);
 
 /* ---- invariants.c */
 
