@@ -1,61 +1,94 @@
-/* The leader: takes up an epoch of its own, proposes, counts acks, commits.
+/* Leader: proposes, counts acks, commits, says what is certain, and hears
+ * whether it still leads.
  *
  * Its own promise, its own taking-up and its own acks count like any other's:
  * when its disk says so, not sooner. */
 #include "base/check.h"
 #include "zab/zab_internal.h"
 
-static const uint8_t no_cluster[16];
+/* How a barrier has become certain. */
+enum proof { PROOF_NONE, PROOF_ALONE, PROOF_ACK, PROOF_PONG };
 
-static void store_epochs(struct zab *zab, uint32_t accepted, uint32_t current,
-                         struct zab_effects *effects);
-static void on_epochs(struct zab *zab, const struct zab_log_op *op,
+static void broadcast(struct zab *zab, zxid_t before, struct blob *proposal,
                       struct zab_effects *effects);
-static void establish(struct zab *zab, struct zab_effects *effects);
-static void push_log_op(struct zab *zab, const struct zab_log_op *op);
-static bool is_confirmed(const struct zab *zab);
+static bool counts(const struct zab_peer *learner);
+static const char *broken_ack(const struct zab_peer *learner,
+                              const struct peer_msg *msg);
+static void commit(struct zab *zab);
+static zxid_t highest_ack(const struct zab *zab);
+static enum proof proof_of(const struct zab *zab,
+                           const struct zab_barrier *barrier);
+static void run_rounds(struct zab *zab, struct zab_effects *effects);
+static bool round_is_over(const struct zab *zab);
+static bool is_wanted(const struct zab *zab);
+static void drain(struct zab *zab);
+static void hand_over(struct zab *zab, struct zab_effects *effects);
+static uint64_t successor(const struct zab *zab);
+static void drop_silent(struct zab *zab, struct zab_effects *effects);
+static const char *silence_of(const struct zab *zab,
+                              const struct zab_peer *learner);
+static const char *lost(struct zab *zab);
+static bool waits_for_disk(const struct zab *zab);
+static bool hears_quorum(const struct zab *zab);
+static bool is_outvoted(const struct zab *zab);
+static void heartbeats(struct zab *zab, struct zab_effects *effects);
+static void ping(struct zab *zab, uint64_t peers, uint32_t epoch,
+                 uint64_t number, struct zab_effects *effects);
 
-/* Zab's phase 1: an epoch above all that was ever promised, made durable
- * before anything is done in its name. */
-void leader_begin(struct zab *zab, struct zab_effects *effects)
+/* If a quorum, we in it, has taken up the epoch: all that stands in our log is
+ * its initial history, and committed. */
+void leader_establish(struct zab *zab, struct zab_effects *effects)
 {
-    if (zab->epoch_accepted == UINT32_MAX) {
-        zab_damaged(zab, "no epoch is left", effects);
+    uint64_t taken_up = 0;
+
+    if ((zab->leader_acks & zab_bit(zab->self)) == 0 ||
+        !quorum_holds(&zab->quorum, zab->leader_acks)) {
         return;
     }
-    zab_move(zab, ZAB_PHASE_DISCOVERY);
-    if (memcmp(zab->cluster_id, no_cluster, sizeof(zab->cluster_id)) == 0) {
-        memcpy(zab->cluster_id, zab->config.entropy, sizeof(zab->cluster_id));
+    zab_move(zab, ZAB_PHASE_LEADING);
+    CHECK(zab->stored >= zab->initial);
+    zab->began = zab->ticks;
+    if (zab->committed < zab->initial) {
+        ZAB_MARK(zab, UNCOMMITTED_TAIL_KEPT);
+        zab->committed = zab->initial;
     }
-    zab->epoch_acks = 0;
-    zab->leader_acks = 0;
-    memset(zab->acked, 0, sizeof(zab->acked));
-    store_epochs(zab, zab->epoch_accepted + 1, zab->epoch_current, effects);
+    zab->committed_told = zab->committed;
+    for (size_t i = 0; i < zab->peers_count; i++) {
+        struct zab_peer *learner = &zab->peers[i];
+
+        if (learner->stage == LEARNER_TAKEN_UP) {
+            taken_up |= zab_bit(i);
+            /* A blank one has a whole copy now. */
+            learner->voting = learner->voter;
+            if (learner->voting && !MUTATION(31)) {
+                zab->acked[i] = learner->window;
+            }
+        }
+    }
+    zab_set_role(zab, ZAB_LEADING, "a quorum has taken up the epoch", effects);
+    sync_up_to_date(zab, taken_up, effects);
+    leader_go_on(zab, effects);
 }
 
 void leader_on_propose(struct zab *zab, struct blob *proposal,
                        struct zab_effects *effects)
 {
-    zxid_t zxid = zab_next_zxid(zab);
-    struct store_op *op = zab_store(zab, STORE_APPEND, effects);
+    zxid_t before = zab->logged;
 
     CHECK(proposal != NULL);
-    op->zxid = zxid;
-    op->zxid_committed = zab->committed;
-    op->payload = blob_ref(proposal);
-    push_log_op(zab, &(struct zab_log_op){
-                         .seq = op->seq, .type = STORE_APPEND, .zxid = zxid});
-    history_append(&zab->history, zxid, blob_ref(proposal));
-    zab->logged = zxid;
-    if (zxid_counter(zxid) >= zab->config.counter_max) {
-        zab_move(zab, ZAB_PHASE_DRAINING);
+    zab_append(zab, zab_next_zxid(zab), blob_ref(proposal), effects);
+    broadcast(zab, before, proposal, effects);
+    if (zxid_counter(zab->logged) >= zab->config.counter_max && !MUTATION(22)) {
+        ZAB_MARK(zab, EPOCH_IN_PLACE_COUNTER);
+        drain(zab);
     }
 }
 
 void leader_on_barrier(struct zab *zab, uint64_t number,
                        struct zab_effects *effects)
 {
-    struct zab_barrier barrier = {number, zab->logged};
+    /* A round that is out already began before it. */
+    struct zab_barrier barrier = {number, zab->logged, zab->round_sent + 1};
     size_t count = zab->barriers.count;
     struct zab_barrier *last = NULL;
     bool pushed;
@@ -65,7 +98,8 @@ void leader_on_barrier(struct zab *zab, uint64_t number,
         last = ring_at(&zab->barriers, count - 1);
         CHECK(number > last->number);
     }
-    if (last != NULL && last->place == barrier.place) {
+    if (last != NULL && last->place == barrier.place &&
+        last->round == barrier.round) {
         last->number = number; /* done up to a number: they are one */
     } else {
         pushed = ring_push(&zab->barriers, &barrier);
@@ -74,36 +108,138 @@ void leader_on_barrier(struct zab *zab, uint64_t number,
     leader_go_on(zab, effects);
 }
 
-void leader_on_stored(struct zab *zab, const struct zab_log_op *op,
-                      struct zab_effects *effects)
+void leader_on_ack(struct zab *zab, size_t peer, const struct peer_msg *msg,
+                   struct zab_effects *effects)
 {
-    if (op->type == STORE_EPOCHS) {
-        on_epochs(zab, op, effects);
+    struct zab_peer *learner = &zab->peers[peer];
+    const char *broken = broken_ack(learner, msg);
+
+    if (broken != NULL) {
+        zab_drop_peer(zab, PEER_LINK_LEARNER, peer, broken, effects);
         return;
     }
-    CHECK(op->type == STORE_APPEND);
-    CHECK(op->zxid > zab->acked[zab->self]);
-    zab->acked[zab->self] = op->zxid;
+    if (learner->window < msg->zxid) {
+        learner->window = msg->zxid;
+        learner->progressed = zab->ticks;
+        if (zab->role != ZAB_LEADING) {
+            zab->began = zab->ticks;
+        }
+    }
+    if (counts(learner) || (MUTATION(5) && learner->voting)) {
+        zab->acked[peer] = learner->window;
+        leader_go_on(zab, effects);
+    }
+    if (learner->stage >= LEARNER_STREAM) {
+        sync_pump(zab, peer, effects);
+    }
+}
+
+void leader_on_pong(struct zab *zab, size_t peer, const struct peer_msg *msg,
+                    struct zab_effects *effects)
+{
+    struct zab_peer *learner = &zab->peers[peer];
+
+    if (msg->epoch > learner->link_epoch ||
+        msg->ping.number > learner->pinged) {
+        zab_drop_peer(zab, PEER_LINK_LEARNER, peer,
+                      "answered what it was not asked", effects);
+        return;
+    }
+    if (learner->pong < msg->ping.number) {
+        learner->pong = msg->ping.number;
+        leader_go_on(zab, effects);
+    }
+}
+
+void leader_on_tick(struct zab *zab, struct zab_effects *effects)
+{
+    const char *why;
+
+    drop_silent(zab, effects);
+    why = lost(zab);
+    if (why != NULL) {
+        zab_look(zab, why, effects);
+        return;
+    }
+    leader_go_on(zab, effects);
+    if (zab_is_leader(zab)) {
+        heartbeats(zab, effects);
+    }
+}
+
+void leader_on_resign(struct zab *zab, struct zab_effects *effects)
+{
+    zab->resigning = true;
+    if (zab->role == ZAB_LEADING) {
+        leader_go_on(zab, effects);
+    } else {
+        zab_look(zab, "told to resign", effects);
+    }
 }
 
 void leader_go_on(struct zab *zab, struct zab_effects *effects)
 {
-    if (zab->phase == ZAB_PHASE_LEADING || zab->phase == ZAB_PHASE_DRAINING) {
-        zxid_t quorum_has = quorum_acked(&zab->quorum, zab->acked);
-
-        /* What is of an older epoch is committed by the taking-up of this
-         * one, never by counting (Zab's phase 3 begins with its quorum). */
-        if (quorum_has > zab->committed) {
-            CHECK(zxid_epoch(quorum_has) == zab->epoch_current);
-            zab->committed = quorum_has;
-        }
-        zab_deliver_committed(zab, effects);
+    if (zab->phase == ZAB_PHASE_LEADING || zab->phase == ZAB_PHASE_DRAINING ||
+        (MUTATION(5) && zab->phase == ZAB_PHASE_SYNC)) {
+        commit(zab);
     }
-    if (is_confirmed(zab)) {
-        leader_end_barriers(zab, zab->delivered, effects);
+    zab_deliver_committed(zab, effects);
+    leader_end_barriers(zab, zab->delivered, effects);
+    if (zab->phase == ZAB_PHASE_LEADING && zab->resigning) {
+        drain(zab);
+    } else if (zab->phase == ZAB_PHASE_LEADING && is_wanted(zab)) {
+        ZAB_MARK(zab, EPOCH_IN_PLACE_VOTER);
+        drain(zab);
+    }
+    if (zab->phase == ZAB_PHASE_LEADING || zab->phase == ZAB_PHASE_DRAINING) {
+        run_rounds(zab, effects);
     }
     if (zab->phase == ZAB_PHASE_DRAINING && zab->delivered == zab->logged) {
-        leader_begin(zab, effects);
+        if (!zab->resigning) {
+            discovery_begin(zab, effects);
+        } else if (zab->barriers.count == 0) {
+            hand_over(zab, effects);
+        }
+    }
+}
+
+/* A learner whose stream is behind hears of it when it gets there. */
+void leader_tell_committed(struct zab *zab, zxid_t zxid,
+                           struct zab_effects *effects)
+{
+    zxid_t before = zab->committed_told;
+    uint64_t voters = 0, observers = 0;
+    struct peer_msg *msg;
+    size_t bytes;
+
+    if (zxid <= before) {
+        return;
+    }
+    zab->committed_told = zxid;
+    bytes = history_bytes(&zab->history, before, zxid);
+    for (size_t i = 0; i < zab->peers_count; i++) {
+        struct zab_peer *learner = &zab->peers[i];
+
+        if (learner->voter && learner->stage >= LEARNER_TAKING_UP &&
+            learner->sent >= zxid && learner->committed_sent < zxid) {
+            learner->committed_sent = zxid;
+            voters |= zab_bit(i);
+        } else if (!learner->voter && learner->stage == LEARNER_SYNCED &&
+                   learner->sent == before && bytes != SIZE_MAX &&
+                   sync_window_open(zab, i, bytes)) {
+            observers |= zab_bit(i);
+        }
+    }
+    if (voters != 0) {
+        msg = zab_send(zab, PEER_LINK_LEARNER, voters, PEER_COMMIT, effects);
+        msg->epoch = zab->epoch;
+        msg->zxid = zxid;
+    }
+    if (observers != 0) {
+        sync_inform(zab, observers, zxid, effects);
+    }
+    for (size_t i = 0; i < zab->peers_count; i++) {
+        sync_pump(zab, i, effects);
     }
 }
 
@@ -115,6 +251,18 @@ void leader_end_barriers(struct zab *zab, zxid_t place,
 
     while ((first = ring_first(&zab->barriers)) != NULL &&
            first->place <= place) {
+        enum proof proof = proof_of(zab, first);
+
+        if (proof == PROOF_NONE ||
+            (MUTATION(26) && first->place == zab->delivered &&
+             zab->committed > zab->delivered)) {
+            break;
+        }
+        if (proof == PROOF_ACK) {
+            ZAB_MARK(zab, BARRIER_BY_ACK);
+        } else if (proof == PROOF_PONG) {
+            ZAB_MARK(zab, BARRIER_BY_PING);
+        }
         number = first->number;
         ring_pop(&zab->barriers);
     }
@@ -123,66 +271,405 @@ void leader_end_barriers(struct zab *zab, zxid_t place,
     }
 }
 
-static void store_epochs(struct zab *zab, uint32_t accepted, uint32_t current,
-                         struct zab_effects *effects)
+void leader_end(struct zab *zab, const char *why, struct zab_effects *effects)
 {
-    struct store_op *op = zab_store(zab, STORE_EPOCHS, effects);
-
-    op->epoch_accepted = accepted;
-    op->epoch_current = current;
-    memcpy(op->cluster_id, zab->cluster_id, sizeof(op->cluster_id));
-    push_log_op(zab, &(struct zab_log_op){.seq = op->seq,
-                                          .type = STORE_EPOCHS,
-                                          .epoch_accepted = accepted,
-                                          .epoch_current = current});
+    for (size_t i = 0; i < zab->peers_count; i++) {
+        zab_drop_peer(zab, PEER_LINK_LEARNER, i, why, effects);
+    }
+    if (zab->barriers.count > 0) {
+        ZAB_MARK(zab, BARRIER_VOID);
+    }
+    while (zab->barriers.count > 0) {
+        ring_pop(&zab->barriers);
+    }
+    zab->round_done = zab->round_sent;
+    zab->epoch_chosen = false;
+    zab->epoch_acks = 0;
+    zab->leader_acks = 0;
+    memset(zab->acked, 0, sizeof(zab->acked));
 }
 
-/* A promise, then a taking-up, is durable here. */
-static void on_epochs(struct zab *zab, const struct zab_log_op *op,
+/* To those whose stream is at the end; the others get there by their pump. */
+static void broadcast(struct zab *zab, zxid_t before, struct blob *proposal,
                       struct zab_effects *effects)
 {
-    uint64_t self = UINT64_C(1) << zab->self;
+    size_t bytes = blob_bytes(proposal).len;
+    struct peer_msg *msg;
+    uint64_t peers = 0;
 
-    CHECK(op->epoch_accepted >= zab->epoch_accepted);
-    zab->epoch_accepted = op->epoch_accepted;
-    if (zab->phase == ZAB_PHASE_DISCOVERY) {
-        zab->epoch_acks |= self;
-        if (quorum_holds(&zab->quorum, zab->epoch_acks)) {
-            zab_move(zab, ZAB_PHASE_SYNC);
-            store_epochs(zab, op->epoch_accepted, op->epoch_accepted, effects);
+    for (size_t i = 0; i < zab->peers_count; i++) {
+        struct zab_peer *learner = &zab->peers[i];
+
+        if (learner->stage == LEARNER_SNAP) {
+            ZAB_MARK(zab, SNAP_DURING_COMMITS);
         }
+        if (!learner->voter || learner->stage < LEARNER_TAKING_UP ||
+            learner->sent != before) {
+            continue;
+        }
+        if (sync_window_open(zab, i, bytes)) {
+            learner->sent = zab->logged;
+            peers |= zab_bit(i);
+        } else {
+            ZAB_MARK(zab, LEARNER_SLOW);
+        }
+    }
+    if (peers == 0) {
         return;
     }
-    CHECK(zab->phase == ZAB_PHASE_SYNC);
-    zab->epoch_current = op->epoch_current;
-    zab->leader_acks |= self;
-    /* Taking up an epoch acknowledges the whole log before it. */
-    zab->acked[zab->self] = zab->logged;
-    if (quorum_holds(&zab->quorum, zab->leader_acks)) {
-        establish(zab, effects);
+    msg = zab_send(zab, PEER_LINK_LEARNER, peers, PEER_PROPOSE, effects);
+    msg->epoch = zab->epoch;
+    msg->zxid = zab->logged;
+    msg->payloads = zab_payloads(zab, 1);
+    msg->payloads[0] = blob_ref(proposal);
+    msg->payloads_count = 1;
+}
+
+/* In quorums of this epoch: it votes, and has taken the epoch up. */
+static bool counts(const struct zab_peer *learner)
+{
+    return learner->voting && learner->stage >= LEARNER_TAKEN_UP;
+}
+
+/* NULL, or what is wrong with it. In place ACKs of the epoch before may still
+ * be on their way. */
+static const char *broken_ack(const struct zab_peer *learner,
+                              const struct peer_msg *msg)
+{
+    bool streams =
+        learner->stage >= LEARNER_STREAM && msg->epoch == learner->link_epoch;
+    bool of_before = learner->in_place && msg->epoch <= learner->link_epoch;
+
+    if (!streams && !of_before) {
+        return "an acknowledgement out of place";
+    }
+    if (msg->zxid > learner->sent) {
+        return "acknowledged what it was not sent";
+    }
+    return NULL;
+}
+
+/* What is of an older epoch is committed by the taking-up of this one, never by
+ * counting (Zab's phase 3 begins with its quorum). And what is delivered here
+ * is on our own disk first. */
+static void commit(struct zab *zab)
+{
+    zxid_t zxid;
+
+    if ((zab->leader_acks & zab_bit(zab->self)) != 0 || MUTATION(5)) {
+        zab->acked[zab->self] = zab->stored;
+    }
+    zxid = quorum_acked(&zab->quorum, zab->acked);
+    if (MUTATION(25)) {
+        zxid = highest_ack(zab);
+    }
+    if (zxid > zab->stored) {
+        zxid = zab->stored;
+    }
+    if (zxid > zab->committed &&
+        ((zxid_epoch(zxid) == zab->epoch && zxid_counter(zxid) > 0) ||
+         MUTATION(5))) {
+        zab->committed = zxid;
     }
 }
 
-static void establish(struct zab *zab, struct zab_effects *effects)
+/* As if each proposal were counted apart, and one before it need not have a
+ * quorum. */
+static zxid_t highest_ack(const struct zab *zab)
 {
-    zab_move(zab, ZAB_PHASE_LEADING);
-    zab->role = ZAB_LEADING;
-    zab->leader_id = zab->config.self_id;
-    zab->initial = zab->logged;
-    zab->committed = zab->logged;
-    (void)zab_emit(effects, ZAB_ROLE);
+    zxid_t highest = 0;
+
+    for (size_t i = 0; i < zab->peers_count; i++) {
+        if (i != zab->self && zab->acked[i] > highest) {
+            highest = zab->acked[i];
+        }
+    }
+    return highest;
 }
 
-static void push_log_op(struct zab *zab, const struct zab_log_op *op)
+/* Has a quorum been heard to follow us after the barrier was taken? */
+static enum proof proof_of(const struct zab *zab,
+                           const struct zab_barrier *barrier)
 {
-    bool pushed = ring_push(&zab->log_ops, op);
+    uint64_t acked = zab_bit(zab->self), answered = acked;
 
-    CHECK(pushed); /* zab_window_full() leaves room */
-    zab->log_seq = op->seq;
+    if (quorum_holds(&zab->quorum, acked) || MUTATION(16)) {
+        return PROOF_ALONE;
+    }
+    if (zab->committed > barrier->place) {
+        return PROOF_ACK;
+    }
+    for (size_t i = 0; i < zab->peers_count; i++) {
+        if (!counts(&zab->peers[i])) {
+            continue;
+        }
+        if (zab->acked[i] > barrier->place) {
+            acked |= zab_bit(i);
+            answered |= zab_bit(i);
+        } else if (zab->peers[i].pong >= barrier->round) {
+            answered |= zab_bit(i);
+        }
+    }
+    if (quorum_holds(&zab->quorum, acked)) {
+        return PROOF_ACK;
+    }
+    return quorum_holds(&zab->quorum, answered) ? PROOF_PONG : PROOF_NONE;
 }
 
-/* Has a quorum been heard after the barriers were taken? Alone, we are it. */
-static bool is_confirmed(const struct zab *zab)
+/* One at a time, and none for what the acks of later proposals will say. */
+static void run_rounds(struct zab *zab, struct zab_effects *effects)
 {
-    return quorum_holds(&zab->quorum, UINT64_C(1) << zab->self);
+    const struct zab_barrier *last = NULL;
+    uint64_t peers = 0;
+
+    if (zab->barriers.count > 0) {
+        last = ring_at(&zab->barriers, zab->barriers.count - 1);
+    }
+    if (zab->round_done < zab->round_sent && round_is_over(zab)) {
+        zab->round_done = zab->round_sent;
+    }
+    if (zab->round_done == zab->round_sent && last != NULL &&
+        last->round > zab->round_sent && last->place == zab->logged &&
+        proof_of(zab, last) == PROOF_NONE) {
+        zab->round_sent++;
+    }
+    if (zab->round_done == zab->round_sent) {
+        return;
+    }
+    for (size_t i = 0; i < zab->peers_count; i++) {
+        struct zab_peer *learner = &zab->peers[i];
+
+        if (learner->voting && learner->stage == LEARNER_SYNCED &&
+            learner->pinged < zab->round_sent) {
+            learner->pinged = zab->round_sent;
+            peers |= zab_bit(i);
+        }
+    }
+    ping(zab, peers, zab->epoch, zab->round_sent, effects);
+}
+
+static bool round_is_over(const struct zab *zab)
+{
+    uint64_t answered = zab_bit(zab->self);
+
+    for (size_t i = 0; i < zab->peers_count; i++) {
+        if (counts(&zab->peers[i]) && zab->peers[i].pong >= zab->round_sent) {
+            answered |= zab_bit(i);
+        }
+    }
+    return quorum_holds(&zab->quorum, answered);
+}
+
+/* A voter waits that has promised a later epoch than ours: nobody is to be
+ * locked out, and nobody is to stop proposals all the time. */
+static bool is_wanted(const struct zab *zab)
+{
+    if (zab->in_place_at != 0 &&
+        zab->ticks - zab->in_place_at < EPOCH_IN_PLACE_TICKS) {
+        return false;
+    }
+    for (size_t i = 0; i < zab->peers_count; i++) {
+        const struct zab_peer *learner = &zab->peers[i];
+
+        if (learner->stage == LEARNER_ASKED && learner->voting &&
+            learner->epoch_accepted > zab->epoch) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* No more proposals; when all is delivered, an epoch in place, or resign. */
+static void drain(struct zab *zab)
+{
+    zab_move(zab, ZAB_PHASE_DRAINING);
+}
+
+static void hand_over(struct zab *zab, struct zab_effects *effects)
+{
+    uint64_t peers = 0;
+    struct peer_msg *msg;
+
+    for (size_t i = 0; i < zab->peers_count; i++) {
+        if (zab->peers[i].stage >= LEARNER_PROMISING) {
+            peers |= zab_bit(i);
+        }
+    }
+    if (peers != 0) {
+        msg = zab_send(zab, PEER_LINK_LEARNER, peers, PEER_RESIGN, effects);
+        msg->epoch = zab->epoch;
+        msg->resign.successor = successor(zab);
+    }
+    ZAB_MARK(zab, RESIGNED);
+    zab_look(zab, "resigned", effects);
+}
+
+/* The voter that has most; 0: none. */
+static uint64_t successor(const struct zab *zab)
+{
+    const struct zab_peer *best = NULL;
+
+    for (size_t i = 0; i < zab->peers_count; i++) {
+        const struct zab_peer *learner = &zab->peers[i];
+
+        if (learner->voting && learner->stage == LEARNER_SYNCED &&
+            (best == NULL || learner->window > best->window)) {
+            best = learner;
+        }
+    }
+    return best == NULL ? 0 : best->id;
+}
+
+static void drop_silent(struct zab *zab, struct zab_effects *effects)
+{
+    for (size_t i = 0; i < zab->peers_count; i++) {
+        const char *why;
+
+        if (!zab->peers[i].up[PEER_LINK_LEARNER]) {
+            continue;
+        }
+        why = silence_of(zab, &zab->peers[i]);
+        if (why != NULL) {
+            ZAB_MARK(zab, LEARNER_SILENT);
+            zab_drop_peer(zab, PEER_LINK_LEARNER, i, why, effects);
+        }
+    }
+}
+
+/* NULL, or why it is dropped. What waits for us is not held against it. */
+static const char *silence_of(const struct zab *zab,
+                              const struct zab_peer *learner)
+{
+    bool waits = learner->stage == LEARNER_ASKED || learner->promised ||
+                 learner->stage >= LEARNER_TAKEN_UP || learner->read_seq != 0;
+
+    if (learner->stage >= LEARNER_SNAP && learner->stage < LEARNER_TAKEN_UP) {
+        waits = learner->read_seq != 0;
+    }
+    if (zab->ticks - learner->heard > zab->config.ticks_sync_max) {
+        return "silent";
+    }
+    if (!waits &&
+        zab->ticks - learner->progressed > zab->config.ticks_init_max) {
+        return "its synchronization does not progress";
+    }
+    return NULL;
+}
+
+/* NULL, or why we lead no longer. */
+static const char *lost(struct zab *zab)
+{
+    uint64_t since = zab->ticks - zab->began;
+    bool leads =
+        zab->phase == ZAB_PHASE_LEADING || zab->phase == ZAB_PHASE_DRAINING;
+
+    if (zab->role == ZAB_LEADING && is_outvoted(zab)) {
+        ZAB_MARK(zab, OUTVOTED);
+        return "a later epoch is established";
+    }
+    if ((leads || since > zab->config.ticks_leader_timeout) &&
+        !hears_quorum(zab)) {
+        ZAB_MARK(zab, CHECK_QUORUM);
+        return "no quorum is heard";
+    }
+    if (leads || waits_for_disk(zab)) {
+        return NULL;
+    }
+    /* In place, clients wait for us. */
+    if (since > (zab->role == ZAB_LEADING ? zab->config.ticks_leader_timeout
+                                          : zab->config.ticks_init_max)) {
+        return "no quorum takes up the epoch";
+    }
+    return NULL;
+}
+
+/* All that is missing for the next phase is our own disk. */
+static bool waits_for_disk(const struct zab *zab)
+{
+    uint64_t acks =
+        zab->phase == ZAB_PHASE_DISCOVERY ? zab->epoch_acks : zab->leader_acks;
+
+    return quorum_holds(&zab->quorum, acks | zab_bit(zab->self));
+}
+
+/* One that has promised another epoch than the one to be taken up is no help in
+ * that. */
+static bool hears_quorum(const struct zab *zab)
+{
+    uint64_t heard = zab_bit(zab->self);
+
+    for (size_t i = 0; i < zab->peers_count; i++) {
+        const struct zab_peer *learner = &zab->peers[i];
+
+        if (learner->up[PEER_LINK_LEARNER] &&
+            zab->ticks - learner->heard <= zab->config.ticks_leader_timeout &&
+            (zab->phase != ZAB_PHASE_SYNC || learner->stage > LEARNER_ASKED)) {
+            heard |= zab_bit(i);
+        }
+    }
+    return quorum_holds(&zab->quorum, heard);
+}
+
+/* By what they say on the election links. */
+static bool is_outvoted(const struct zab *zab)
+{
+    uint64_t elsewhere = 0;
+
+    for (size_t i = 0; i < zab->peers_count; i++) {
+        const struct zab_peer *peer = &zab->peers[i];
+
+        if (!peer->known || peer->state == PEER_LOOKING ||
+            peer->vote.candidate == zab->config.self_id ||
+            peer->vote.epoch <= zab->epoch) {
+            continue;
+        }
+        if (peer->state == PEER_ESTABLISHED && peer->voter) {
+            return true;
+        }
+        elsewhere |= zab_bit(i);
+    }
+    return quorum_holds(&zab->quorum, elsewhere);
+}
+
+/* To whom nothing was said for so long, and to whom we speak and who does not
+ * answer. */
+static void heartbeats(struct zab *zab, struct zab_effects *effects)
+{
+    uint32_t wait = zab->config.ticks_heartbeat;
+    uint64_t peers = 0;
+
+    for (size_t i = 0; i < zab->peers_count; i++) {
+        struct zab_peer *learner = &zab->peers[i];
+        bool idle = zab->ticks - learner->said >= wait;
+        bool dumb = zab->ticks - learner->heard >= wait &&
+                    zab->ticks - learner->pinged_at >= wait;
+
+        if (!learner->up[PEER_LINK_LEARNER] || (!idle && !dumb)) {
+            continue;
+        }
+        if (learner->link_epoch == zab->epoch) {
+            peers |= zab_bit(i);
+        } else {
+            ping(zab, zab_bit(i), learner->link_epoch, 0, effects);
+        }
+    }
+    ping(zab, peers, zab->epoch, 0, effects);
+}
+
+static void ping(struct zab *zab, uint64_t peers, uint32_t epoch,
+                 uint64_t number, struct zab_effects *effects)
+{
+    struct peer_msg *msg;
+
+    if (peers == 0) {
+        return;
+    }
+    for (size_t i = 0; i < zab->peers_count; i++) {
+        if ((peers & zab_bit(i)) != 0) {
+            zab->peers[i].pinged_at = zab->ticks;
+        }
+    }
+    msg = zab_send(zab, PEER_LINK_LEARNER, peers, PEER_PING, effects);
+    msg->epoch = epoch;
+    msg->ping.number = number;
 }

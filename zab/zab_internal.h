@@ -86,6 +86,7 @@ struct zab_peer {
     uint64_t heard, said;     /* zab->ticks when it, when we last did */
     uint64_t progressed;      /* zab->ticks */
     uint64_t pinged;          /* highest round asked */
+    uint64_t pinged_at;       /* zab->ticks */
     uint64_t pong;            /* highest round answered */
     zxid_t sent;              /* its stream has got to here */
     zxid_t window;            /* acknowledged by it, counted or not */
@@ -359,6 +360,9 @@ void sync_on_ack_new_leader(struct zab *zab, size_t peer,
                             struct zab_effects *effects);
 /* May so many bytes more be on their way to it, unacknowledged? */
 bool sync_window_open(const struct zab *zab, size_t peer, size_t bytes);
+/* INFORM up to here to observers (bits) that have had all before it. */
+void sync_inform(struct zab *zab, uint64_t peers, zxid_t zxid,
+                 struct zab_effects *effects);
 /* To those of them that have taken the epoch up (bits). */
 void sync_up_to_date(struct zab *zab, uint64_t peers,
                      struct zab_effects *effects);
