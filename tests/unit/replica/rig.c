@@ -13,10 +13,12 @@ static struct test_client *client_of(struct rig *rig, uint64_t conn_id);
 void rig_init(struct rig *rig)
 {
     *rig = (struct rig){.now_ms = 1000000, .wall_ms = 1600000000000};
-    rig->self = (struct zab_member){1, true};
+    for (uint64_t i = 0; i < RIG_MEMBERS_MAX; i++) {
+        rig->members[i] = (struct zab_member){i + 1, true};
+    }
     rig->config = (struct replica_config){
         .zab = {.self_id = 1,
-                .members = &rig->self,
+                .members = rig->members,
                 .members_count = 1,
                 .ticks_init_max = 1000,
                 .ticks_sync_max = 500,
@@ -101,6 +103,14 @@ void rig_step(struct rig *rig, struct replica_input *input)
     input->wall_ms = rig->wall_ms;
     replica_step(rig->replica, input, &rig->effects);
     rig->steps++;
+    if (!rig->hold) {
+        carry_out(rig);
+    }
+}
+
+void rig_flush(struct rig *rig)
+{
+    rig->hold = false;
     carry_out(rig);
 }
 
@@ -128,7 +138,8 @@ void rig_settle(struct rig *rig)
         while (replica_has_work(rig->replica)) {
             rig_continue(rig);
         }
-    } while (rig_disk(rig) || replica_has_work(rig->replica));
+    } while (rig_disk(rig) || replica_has_work(rig->replica) ||
+             (rig->on_settle != NULL && rig->on_settle(rig)));
 }
 
 void rig_tick(struct rig *rig, uint32_t ticks_late)
@@ -315,7 +326,9 @@ static void carry_out(struct rig *rig)
             case REPLICA_SEND_PEER:
             case REPLICA_CONNECT_PEER:
             case REPLICA_DROP_PEER:
-                cr_assert_fail("alone there are no peers");
+                cr_assert_not_null(rig->on_peer, "alone there are no peers");
+                rig->on_peer(rig, effect);
+                break;
         }
     }
     if (rig->effects.count > rig->effects_max) {

@@ -10,10 +10,17 @@
 #include "tests/support/fake_disk.h"
 
 #define RIG_CLIENTS_MAX 32
+#define RIG_MEMBERS_MAX 5
 
 struct rig {
-    struct replica_config config; /* changed before rig_serve() */
-    struct zab_member self;
+    struct replica_config config;               /* changed before rig_serve() */
+    struct zab_member members[RIG_MEMBERS_MAX]; /* the first one, alone */
+    /* Whoever plays the others: told of SEND_PEER, CONNECT_PEER, DROP_PEER. */
+    void (*on_peer)(struct rig *rig, const struct replica_effect *effect);
+    void *others;
+    /* One answer of theirs, while the rig settles; false: none. Or NULL. */
+    bool (*on_settle)(struct rig *rig);
+    bool hold; /* effects gather until rig_flush() */
     struct fake_disk *disk;
     struct replica *replica;
     struct replica_effects effects;
@@ -38,7 +45,8 @@ void rig_crash(struct rig *rig, size_t kept);
 void rig_restart(struct rig *rig); /* crash, serve */
 
 void rig_step(struct rig *rig, struct replica_input *input);
-bool rig_disk(struct rig *rig); /* one op; false: none waited */
+void rig_flush(struct rig *rig); /* what gathered is carried out */
+bool rig_disk(struct rig *rig);  /* one op; false: none waited */
 void rig_continue(struct rig *rig);
 void rig_settle(struct rig *rig);
 void rig_tick(struct rig *rig, uint32_t ticks_late);
