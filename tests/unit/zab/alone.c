@@ -42,12 +42,24 @@ void alone_start(struct alone *alone)
         .epoch_current = alone->epoch_current,
         .zxid_checkpoint = alone->checkpoint,
         .zxid_committed = alone->committed,
+        .recovering = alone->recovering,
     };
+    zxid_t ends[ALONE_MAX];
 
     if (alone->log_count > 0) {
         durable.zxid_first = alone->log[0].zxid;
         durable.zxid_last = alone->log[alone->log_count - 1].zxid;
     }
+    for (size_t i = 0; i < alone->log_count; i++) {
+        zxid_t zxid = alone->log[i].zxid;
+
+        if (i + 1 == alone->log_count ||
+            zxid_epoch(alone->log[i + 1].zxid) != zxid_epoch(zxid)) {
+            ends[durable.epoch_ends_count] = zxid;
+            durable.epoch_ends_count++;
+        }
+    }
+    durable.epoch_ends = ends;
     memcpy(durable.cluster_id, alone->cluster_id, 16);
     alone->zab = zab_create(&alone->config, &durable);
     alone->events_count = 0;
@@ -109,7 +121,11 @@ void alone_read(struct alone *alone)
 {
     struct store_op op = alone->reads[0];
     struct store_result result = {
-        .type = op.type, .owner = op.owner, .seq = op.seq};
+        .type = op.type,
+        .owner = op.owner,
+        .seq = op.seq,
+        .reader_id = op.reader_id,
+    };
 
     cr_assert(alone->reads_count > 0);
     alone->reads_count--;
@@ -125,7 +141,7 @@ void alone_read(struct alone *alone)
         alone->chunks_read++;
         result.last = alone->chunks_read % alone->checkpoint_chunks == 0;
     }
-    step(alone, &(struct zab_input){.type = ZAB_IN_READ, .read = &result});
+    step(alone, &(struct zab_input){.type = ZAB_IN_RESULT, .result = &result});
     blob_unref(result.payload);
 }
 

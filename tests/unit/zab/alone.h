@@ -32,6 +32,7 @@ struct alone {
     uint32_t epoch_accepted, epoch_current;
     uint8_t cluster_id[16];
     zxid_t checkpoint, committed;
+    bool recovering;
     size_t checkpoint_chunks; /* that reading it takes */
     struct alone_record log[ALONE_MAX];
     size_t log_count;

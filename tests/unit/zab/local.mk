@@ -5,6 +5,8 @@ tests_unit_zab_SOURCES = \
 	tests/unit/zab/alone.c tests/unit/zab/alone.h \
 	tests/unit/zab/test_barrier.c \
 	tests/unit/zab/test_boot.c \
+	tests/unit/zab/test_election.c \
+	tests/unit/zab/test_history.c \
 	tests/unit/zab/test_quorum.c \
 	tests/unit/zab/test_text.c \
 	tests/unit/zab/test_zab.c

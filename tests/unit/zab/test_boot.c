@@ -180,8 +180,9 @@ static void boot_with_answer(struct store_result answer, const char *why)
         }
     }
     answer.seq = alone.reads[0].seq;
+    answer.reader_id = alone.reads[0].reader_id;
     zab_step(alone.zab,
-             &(struct zab_input){.type = ZAB_IN_READ, .read = &answer},
+             &(struct zab_input){.type = ZAB_IN_RESULT, .result = &answer},
              &effects);
     cr_assert_eq(effects.count, 1);
     cr_assert_eq(effects.items[0].type, ZAB_DAMAGED);

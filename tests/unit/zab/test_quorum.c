@@ -1,6 +1,5 @@
 #include <criterion/criterion.h>
 
-#include "zab/history.h"
 #include "zab/quorum.h"
 
 static struct quorum of(unsigned voters, unsigned observers)
@@ -60,22 +59,4 @@ Test(zab_quorum, weights_decide)
     cr_assert(quorum_holds(&quorum, 0x1));
     cr_assert_not(quorum_holds(&quorum, 0x6));
     cr_assert_eq(quorum_acked(&quorum, acked), 3);
-}
-
-Test(zab_history, after_a_zxid_comes_the_next_or_a_later_epochs_first)
-{
-    zxid_t last = zxid_make(3, 7);
-
-    cr_assert(history_follows(last, zxid_make(3, 8)));
-    cr_assert(history_follows(last, zxid_make(4, 1)));
-    cr_assert(history_follows(last, zxid_make(9, 1)));
-    cr_assert(history_follows(0, zxid_make(1, 1)));
-    cr_assert_not(history_follows(last, last));
-    cr_assert_not(history_follows(last, zxid_make(3, 9)));
-    cr_assert_not(history_follows(last, zxid_make(3, 1)));
-    cr_assert_not(history_follows(last, zxid_make(4, 2)));
-    cr_assert_not(history_follows(last, zxid_make(4, 0)));
-    cr_assert_not(history_follows(last, zxid_make(2, 8)));
-    cr_assert_not(history_follows(last, zxid_make(2, 1)));
-    cr_assert_not(history_follows(zxid_make(3, UINT32_MAX), zxid_make(4, 0)));
 }

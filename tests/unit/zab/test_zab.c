@@ -12,17 +12,19 @@ Test(zab_zab, golden_trace_of_a_first_start)
     alone_settle(&alone);
     alone_expect(&alone, "> tick\n"
                          "tree begin\n"
-                         "store read-snap seq=1\n"
-                         "store read-snap seq=2\n"
-                         "> read-snap seq=1 err=\"not found\"\n"
-                         "store read-close seq=3\n"
+                         "store read-snap seq=1 reader=1\n"
+                         "store read-snap seq=2 reader=1\n"
+                         "> read-snap seq=1 reader=1 "
+                         "err=\"not found\"\n"
+                         "store read-close seq=3 reader=1\n"
                          "tree end 0.0\n"
                          "store epochs seq=4 accepted=1 current=0\n"
                          "> stored 4\n"
                          "store epochs seq=5 accepted=1 current=1\n"
                          "> stored 5\n"
-                         "role\n"
-                         "> read-snap seq=2 err=\"not found\"\n");
+                         "role: a quorum has taken up the epoch\n"
+                         "> read-snap seq=2 reader=1 "
+                         "err=\"not found\"\n");
     alone_propose(&alone, "a");
     alone_propose(&alone, "bb");
     alone_barrier(&alone, 7);
@@ -221,7 +223,7 @@ Test(zab_zab, the_epoch_changes_in_place_near_the_counters_end)
                          "> stored 9\n"
                          "store epochs seq=10 accepted=2 current=2\n"
                          "> stored 10\n"
-                         "role\n");
+                         "role: a quorum has taken up the epoch\n");
     cr_assert(zab_can_propose(alone.zab));
     cr_assert_eq(alone_propose(&alone, "d"), zxid_make(2, 1));
     alone_settle(&alone);
