@@ -6,6 +6,7 @@
 #include "tests/sim/sim.h"
 
 struct checker;
+struct model;
 
 struct checker *checker_create(struct sim *sim, unsigned servers);
 void checker_destroy(struct checker *checker);
@@ -18,13 +19,21 @@ void checker_wiped(struct checker *checker, unsigned server);
 /* An op is on the platter now: no crash loses it. */
 void checker_durable(struct checker *checker, unsigned server,
                      const struct store_op *op);
-/* After a step: what went in, and what it appended. */
+/* After a step, before its effects are carried out: what went in, and what it
+ * appended. */
 void checker_step(struct checker *checker, unsigned server,
                   const struct replica *replica,
                   const struct replica_input *input,
                   const struct replica_effect *effects, size_t count);
+/* A SEND_PEER effect is carried out: messages of later steps may have been
+ * merged with it by then. */
+void checker_sent(struct checker *checker, unsigned server,
+                  const struct replica_effect *effect);
 /* Everything is quiet and healed: full comparison of all trees. */
 void checker_settled(struct checker *checker, unsigned server,
                      const struct replica *replica);
+
+/* What is committed, folded: clients hold their answers against it. */
+struct model *checker_model(struct checker *checker);
 
 #endif

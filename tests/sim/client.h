@@ -11,10 +11,14 @@
 #include "tests/sim/sim.h"
 
 struct clients;
+struct model;
+struct tree;
 
 struct clients *clients_create(struct sim *sim, unsigned count, uint64_t seed,
                                int32_t timeout_ms, bool idle);
 void clients_destroy(struct clients *clients);
+/* What is committed: answers are held against it as they come. */
+void clients_attach(struct clients *clients, struct model *model);
 
 /* From the network and the clock. */
 void client_connected(struct clients *clients, unsigned client,
@@ -37,6 +41,7 @@ void clients_check_tree(struct clients *clients, const struct tree *tree);
 void client_ask(struct clients *clients, unsigned client, const char *request);
 void client_connect_to(struct clients *clients, unsigned client,
                        unsigned server); /* resumes, if there is a session */
-const char *client_lines(struct clients *clients, unsigned client); /* since
-                                                                * last call */
+const char *client_lines(struct clients *clients,
+                         unsigned client); /* since
+                                            * last call */
 #endif
