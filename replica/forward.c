@@ -28,7 +28,6 @@ void forward_request(struct replica *r, const struct origin *origin,
 {
     struct peer_msg *msg = peer_send(r, r->leader_id, PEER_REQUEST);
 
-    msg->epoch = zab_epoch(r->zab);
     msg->request.session_id = origin->session_id;
     msg->request.attachment = origin->attachment;
     msg->request.origin_request = origin->request;
@@ -42,7 +41,6 @@ void forward_sync(struct replica *r, const struct origin *origin)
 {
     struct peer_msg *msg = peer_send(r, r->leader_id, PEER_SYNC_REQUEST);
 
-    msg->epoch = zab_epoch(r->zab);
     msg->sync_request.session_id = origin->session_id;
     msg->sync_request.attachment = origin->attachment;
     msg->sync_request.origin_request = origin->request;
