@@ -146,7 +146,8 @@ void learner_go_on(struct zab *zab, struct zab_effects *effects)
 
     follower_ack(zab, effects);
     if (zab->phase == ZAB_PHASE_FOLLOWING && zab->up_to_date &&
-        zab->role == ZAB_LOOKING && zab->delivered >= zab->serve_from) {
+        zab->role == ZAB_LOOKING && zab->tree == ZAB_TREE_WHOLE &&
+        zab->delivered >= zab->serve_from) {
         zab_set_role(zab, voter ? ZAB_FOLLOWING : ZAB_OBSERVING, "up to date",
                      effects);
     }

@@ -43,6 +43,7 @@ static void on_log(struct zab *zab, size_t peer,
 static const char *send_records(struct zab *zab, size_t peer,
                                 struct slice records,
                                 struct zab_effects *effects);
+static bool is_next(const struct zab *zab, zxid_t before, zxid_t zxid);
 static void fell_behind(struct zab *zab, size_t peer,
                         struct zab_effects *effects);
 static void send_new_leader(struct zab *zab, size_t peer,
@@ -487,7 +488,7 @@ static const char *send_records(struct zab *zab, size_t peer,
     int err;
 
     while ((err = record_next_log(&records, &zxid, &payload)) == 0 &&
-           zxid <= end && history_follows(before, zxid)) {
+           zxid <= end && is_next(zab, before, zxid)) {
         if (!piece_takes(&piece, zxid, piece.bytes + payload.len)) {
             piece_send(zab, zab_bit(peer), &piece, effects);
         }
@@ -503,6 +504,19 @@ static const char *send_records(struct zab *zab, size_t peer,
     }
     /* Where nothing at all follows, what did was purged. */
     return zxid > end || before == sent ? NULL : "the log has a gap";
+}
+
+/* Nothing of our history stands between them, purged or not: an epoch may have
+ * been purged whole. */
+static bool is_next(const struct zab *zab, zxid_t before, zxid_t zxid)
+{
+    size_t i = zab->epoch_ends_count;
+
+    while (i > 0 && zab->epoch_ends[i - 1] > before) {
+        i--;
+    }
+    return history_follows(before, zxid) && i < zab->epoch_ends_count &&
+           zxid_epoch(zab->epoch_ends[i]) == zxid_epoch(zxid);
 }
 
 /* Behind what memory and log still have: next time it is sent a checkpoint.

@@ -427,11 +427,15 @@ static int put_records(struct map *records, struct slice list)
 /* The generation that was received is the live one, and there is no log. */
 static void snap_end(struct fake_disk *disk, const struct store_op *op)
 {
-    struct map live = disk->records;
+    struct map_link *link;
 
-    disk->records = disk->staged;
-    disk->staged = live;
-    drop_records(&disk->staged);
+    drop_records(&disk->records);
+    while ((link = map_first(&disk->staged)) != NULL) {
+        struct record *record = MAP_ENTRY(link, struct record, link);
+
+        map_remove(&disk->staged, link);
+        map_add_bytes(&disk->records, link, record->key);
+    }
     cut(disk, 0);
     disk->checkpoint = op->zxid;
     disk->committed = op->zxid;
