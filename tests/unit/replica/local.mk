@@ -4,6 +4,7 @@ TESTS += tests/unit-replica
 tests_unit_replica_SOURCES = \
 	tests/support/client.c tests/support/client.h \
 	tests/support/fake_disk.c tests/support/fake_disk.h \
+	tests/unit/replica/peers.c tests/unit/replica/peers.h \
 	tests/unit/replica/rig.c tests/unit/replica/rig.h \
 	tests/unit/replica/test_expire.c \
 	tests/unit/replica/test_forward.c \
@@ -15,6 +16,8 @@ tests_unit_replica_SOURCES = \
 	tests/unit/replica/test_ops.c \
 	tests/unit/replica/test_order.c \
 	tests/unit/replica/test_restart.c \
+	tests/unit/replica/test_role.c \
+	tests/unit/replica/test_sessions.c \
 	tests/unit/replica/test_slices.c \
 	tests/unit/replica/test_storm.c \
 	tests/unit/replica/test_watches.c \

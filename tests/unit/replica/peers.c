@@ -40,8 +40,8 @@ static void link_up(struct peers *peers, enum peer_link link, uint64_t id);
 static void link_down(struct peers *peers, enum peer_link link, uint64_t id);
 static struct mail *post(struct peers *peers, enum replica_input_type type,
                          enum peer_link link, uint64_t from);
-static void reply(struct peers *peers, uint64_t from, enum peer_msg_type type,
-                  zxid_t zxid);
+static struct peer_msg *reply(struct peers *peers, uint64_t from,
+                              enum peer_msg_type type, zxid_t zxid);
 static enum peer_link link_of(const struct peers *peers, uint64_t id);
 static void boot(struct peers *peers);
 
@@ -115,8 +115,10 @@ void peers_lose_leader(struct peers *peers)
     if (peers->leader != 0) {
         peers_cut(peers, peers->leader);
     }
-    for (uint64_t id = 1; peers->leader == 0 && id <= peers->count; id++) {
-        if (id != peers->self) {
+    for (uint64_t id = 1; id <= peers->count; id++) {
+        if (peers->leader != 0) {
+            peers->peer[id].logged = peers_last(peers);
+        } else if (id != peers->self) {
             peers_cut(peers, id);
         }
     }
@@ -152,6 +154,32 @@ void peers_pass(struct peers *peers, int64_t ms)
     }
 }
 
+void peers_be_led(struct peers *peers)
+{
+    peers->leaderless = false;
+    peers->leader = 0;
+    say_elections(peers);
+    for (int i = 0; i < ANSWER_TICKS && !peers->rig.serving; i++) {
+        peers_pass(peers, 20);
+    }
+    cr_assert(peers->rig.serving, "it does not lead");
+}
+
+void peers_answer_round(struct peers *peers)
+{
+    for (uint64_t id = 1; id <= peers->count; id++) {
+        if (peers->peer[id].synced && peers->rig.members[id - 1].voter) {
+            reply(peers, id, PEER_PONG, 0)->ping.number = peers->round;
+        }
+    }
+}
+
+void peers_vote(struct peers *peers)
+{
+    say_elections(peers);
+    rig_settle(&peers->rig);
+}
+
 void peers_cut(struct peers *peers, uint64_t id)
 {
     link_down(peers, link_of(peers, id), id);
@@ -181,6 +209,52 @@ zxid_t peers_deliver(struct peers *peers, const struct txn *txn)
     peers_commit(peers);
     rig_settle(&peers->rig);
     return zxid;
+}
+
+struct txn peers_opened(const struct peers *peers, uint8_t session)
+{
+    struct txn txn = {.op = ZK_OP_CREATE_SESSION,
+                      .request_op = ZK_OP_CREATE_SESSION,
+                      .origin_id = peers->self,
+                      .origin_request = peers->asked,
+                      .session_id = peers->self << 56 | session};
+
+    txn.create_session.timeout_ms = 10000;
+    memcpy(txn.create_session.password, peers->password, 16);
+    return txn;
+}
+
+struct txn peers_create(const struct peers *peers, const char *path)
+{
+    static const struct zk_acl open = {
+        .perms = ZK_PERM_ALL,
+        .id = {.scheme = {(const uint8_t *)"world", 5},
+               .id = {(const uint8_t *)"anyone", 6}}};
+    struct txn txn = {.op = ZK_OP_CREATE,
+                      .request_op = ZK_OP_CREATE,
+                      .origin_id = peers->self,
+                      .origin_request = peers->asked,
+                      .session_id = peers->session_id};
+
+    txn.create.path = slice_from_text(path);
+    txn.create.data = SLICE_LITERAL("");
+    txn.create.parent_sequence = 1;
+    txn.create.acl = &open;
+    txn.create.acl_count = 1;
+    return txn;
+}
+
+struct test_client *peers_connect(struct peers *peers, uint8_t session)
+{
+    struct test_client *client = rig_open(&peers->rig);
+    struct txn txn;
+
+    rig_handshake(&peers->rig, client);
+    txn = peers_opened(peers, session);
+    peers_deliver(peers, &txn);
+    rig_expect(client, "session 10000\n");
+    peers_forget(peers);
+    return client;
 }
 
 zxid_t peers_propose(struct peers *peers, const struct txn *txn)
@@ -277,6 +351,9 @@ static void hear(struct peers *peers, uint64_t id,
 {
     const struct peer_msg *msg = &e->message;
 
+    if (msg->type == PEER_PING && msg->ping.number != 0) {
+        peers->round = msg->ping.number;
+    }
     if (peers->peer[id].mute) {
         return;
     }
@@ -337,9 +414,7 @@ static void hear_leader(struct peers *peers, uint64_t id,
             peer->synced = true;
             break;
         case PEER_PING:
-            reply(peers, id, PEER_PONG, 0);
-            LIST_ENTRY(peers->mail.prev, struct mail, link)->msg.ping.number =
-                msg->ping.number;
+            reply(peers, id, PEER_PONG, 0)->ping.number = msg->ping.number;
             break;
         default:
             break;
@@ -383,13 +458,13 @@ static void write_down(struct peers *peers, uint64_t id,
     switch ((int)msg->type) {
         case PEER_REQUEST:
             peers->asked = msg->request.origin_request;
-            peers->attachment = msg->request.attachment;
+            peers->session_id = msg->request.session_id;
             shown.request.origin_request &= UINT32_MAX;
             shown.request.attachment &= UINT32_MAX;
             break;
         case PEER_SYNC_REQUEST:
             peers->asked = msg->sync_request.origin_request;
-            peers->attachment = msg->sync_request.attachment;
+            peers->session_id = msg->sync_request.session_id;
             shown.sync_request.origin_request &= UINT32_MAX;
             shown.sync_request.attachment &= UINT32_MAX;
             break;
@@ -517,8 +592,8 @@ static struct mail *post(struct peers *peers, enum replica_input_type type,
     return mail;
 }
 
-static void reply(struct peers *peers, uint64_t from, enum peer_msg_type type,
-                  zxid_t zxid)
+static struct peer_msg *reply(struct peers *peers, uint64_t from,
+                              enum peer_msg_type type, zxid_t zxid)
 {
     const struct peer *peer = &peers->peer[from];
     struct mail *mail =
@@ -536,6 +611,7 @@ static void reply(struct peers *peers, uint64_t from, enum peer_msg_type type,
         msg->ack_epoch.epoch_ends = &peer->logged;
         msg->ack_epoch.epoch_ends_count = peer->logged == 0 ? 0 : 1;
     }
+    return msg;
 }
 
 static enum peer_link link_of(const struct peers *peers, uint64_t id)

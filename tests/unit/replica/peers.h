@@ -36,7 +36,8 @@ struct peers {
     /* What was said last: VOTE, DIGEST; a question's number and what it is
      * asked with. */
     struct peer_msg vote, digest;
-    uint64_t asked, attachment;
+    uint64_t asked, session_id;
+    uint64_t round; /* of the last PING */
     uint8_t password[16];
 };
 
@@ -53,10 +54,14 @@ void peers_follow(struct peers *peers, uint64_t leader);
  * again, in a later epoch. The replica then serves under it. */
 void peers_lose_leader(struct peers *peers);
 void peers_gain_leader(struct peers *peers, uint64_t leader);
+void peers_be_led(struct peers *peers); /* by the replica */
 void peers_change_leader(struct peers *peers, uint64_t leader); /* both */
 void peers_pass(struct peers *peers, int64_t ms); /* ticks, settled */
 /* Its quorum link breaks; the replica may look for a leader then. */
 void peers_cut(struct peers *peers, uint64_t id);
+/* All voters answer the last round that was begun: some were mute then. */
+void peers_answer_round(struct peers *peers);
+void peers_vote(struct peers *peers); /* all say whom they want, once more */
 /* A learner that was cut comes back, and is synced when all is settled. */
 void peers_join(struct peers *peers, uint64_t id);
 
@@ -64,6 +69,13 @@ void peers_join(struct peers *peers, uint64_t id);
 void peers_say(struct peers *peers, uint64_t from, struct peer_msg *msg);
 /* The leader among the others proposes and commits this; settled. Its zxid. */
 zxid_t peers_deliver(struct peers *peers, const struct txn *txn);
+/* The same of what the replica asked last: its CREATE_SESSION (the session's id
+ * says so: 0xNN then), or a plain create of path. */
+struct txn peers_opened(const struct peers *peers, uint8_t session);
+struct txn peers_create(const struct peers *peers, const char *path);
+/* A client of a replica that follows, with a session 0x1000000000000NN, whose
+ * attachment is peers->asked; lines are forgotten. */
+struct test_client *peers_connect(struct peers *peers, uint8_t session);
 zxid_t peers_propose(struct peers *peers, const struct txn *txn);
 void peers_commit(struct peers *peers);
 /* Also for peers_say(): a place behind all that the leader has proposed. */

@@ -1,0 +1,804 @@
+/* Sessions across servers: opened, resumed, moved, reclaimed, kept alive. */
+#include <criterion/criterion.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/bytes.h"
+#include "tests/unit/replica/peers.h"
+
+static struct peers peers;
+static struct rig *const rig = &peers.rig;
+static const uint8_t secret[16] = "fifteen letters";
+
+static void begin(void)
+{
+    peers_init(&peers, 1, 3, 2);
+}
+
+static void end(void)
+{
+    peers_finish(&peers);
+}
+
+TestSuite(replica_sessions, .init = begin, .fini = end);
+
+/* ---- what learners say */
+
+static void say_open(uint64_t from, uint64_t request)
+{
+    struct peer_msg msg = {.type = PEER_OPEN_SESSION};
+
+    msg.open_session.origin_request = request;
+    msg.open_session.timeout_ms = 10000;
+    memcpy(msg.open_session.password, secret, 16);
+    peers_say(&peers, from, &msg);
+}
+
+/* A session of a learner's client, whose attachment is request. */
+static uint64_t open_at(uint64_t from, uint64_t request)
+{
+    struct inspect_session session;
+    uint64_t cursor = 0;
+
+    say_open(from, request);
+    rig_settle(rig);
+    while (inspect_session_next(rig->replica, &cursor, &session)) {
+    }
+    peers_forget(&peers);
+    return session.id;
+}
+
+static void say_resume(uint64_t from, uint64_t request, uint64_t session_id,
+                       const uint8_t *password)
+{
+    struct peer_msg msg = {.type = PEER_REVALIDATE};
+
+    msg.revalidate.session_id = session_id;
+    msg.revalidate.origin_request = request;
+    msg.revalidate.timeout_ms = 8000;
+    memcpy(msg.revalidate.password, password, 16);
+    peers_say(&peers, from, &msg);
+}
+
+static void say_create(uint64_t from, uint64_t attachment, uint64_t session_id,
+                       const char *path)
+{
+    struct client_request request = request_create(path, "", ZK_EPHEMERAL);
+    struct peer_msg msg = {.type = PEER_REQUEST};
+    struct buf frame = {0};
+    struct blob *payload;
+
+    request.xid = 7;
+    client_request_encode(&request, &frame);
+    payload = blob_copy(slice_after(buf_bytes(&frame), 4));
+    buf_finish(&frame);
+    msg.request.session_id = session_id;
+    msg.request.attachment = attachment;
+    msg.request.origin_request = 1000;
+    msg.payloads = &payload;
+    msg.payloads_count = 1;
+    peers_say(&peers, from, &msg);
+}
+
+static void say_reclaim(uint64_t from, uint64_t attachment, uint64_t session_id,
+                        uint32_t timeout_ms)
+{
+    struct peer_msg msg = {.type = PEER_RECLAIM};
+    uint8_t *bytes;
+    struct blob *payload = blob_create(PEER_RECLAIM_SIZE, &bytes);
+
+    bytes_store64(bytes, session_id);
+    bytes_store64(bytes + 8, attachment);
+    bytes_store32(bytes + 16, timeout_ms);
+    msg.payloads = &payload;
+    msg.payloads_count = 1;
+    peers_say(&peers, from, &msg);
+}
+
+static void say_status(uint64_t from, uint64_t session_id, bool disk_low)
+{
+    struct peer_msg msg = {.type = PEER_STATUS};
+    uint8_t *bytes;
+    struct blob *payload;
+
+    msg.status.disk_low = disk_low;
+    if (session_id != 0) {
+        payload = blob_create(PEER_STATUS_SIZE, &bytes);
+        bytes_store64(bytes, session_id);
+        msg.payloads = &payload;
+        msg.payloads_count = 1;
+    }
+    peers_say(&peers, from, &msg);
+}
+
+static void say_moved(uint64_t session_id, uint64_t attachment)
+{
+    struct peer_msg msg = {.type = PEER_SESSION_MOVED};
+
+    msg.session_moved.session_id = session_id;
+    msg.session_moved.attachment = attachment;
+    peers_say(&peers, peers.leader, &msg);
+}
+
+static void say_revalidated(uint64_t request, zxid_t place, bool ok)
+{
+    struct peer_msg msg = {.type = PEER_REVALIDATE_REPLY, .zxid = place};
+
+    msg.revalidate_reply.origin_request = request;
+    msg.revalidate_reply.timeout_ms = 8000;
+    msg.revalidate_reply.ok = ok;
+    peers_say(&peers, peers.leader, &msg);
+}
+
+static void mute(bool muted)
+{
+    for (int id = 2; id <= 5; id++) {
+        peers.peer[id].mute = muted;
+    }
+}
+
+static struct inspect_session session_of(uint64_t id)
+{
+    struct inspect_session session = {0};
+    uint64_t cursor = 0;
+
+    while (inspect_session_next(rig->replica, &cursor, &session)) {
+        if (session.id == id) {
+            return session;
+        }
+    }
+    return (struct inspect_session){0};
+}
+
+static void expect_moved(uint64_t id, uint64_t session_id, uint64_t attachment)
+{
+    char line[100];
+
+    snprintf(line, sizeof(line),
+             "%u session-moved session=0x%llx attachment=%llu\n", (unsigned)id,
+             (unsigned long long)session_id, (unsigned long long)attachment);
+    peers_expect(&peers, line);
+}
+
+/* ---- the leader */
+
+Test(replica_sessions, a_learners_session_has_its_servers_id)
+{
+    uint64_t id;
+
+    peers_lead(&peers);
+    id = open_at(5, 77);
+    cr_assert_eq(id, UINT64_C(5) << 56 | UINT64_C(2) << 32 | 1);
+    cr_assert_eq(session_of(id).timeout_ms, 10000);
+    cr_assert_gt(session_of(id).deadline_ms, rig->now_ms);
+    /* It is the attachment that opened it that speaks for it. */
+    say_create(5, 77, id, "/a");
+    rig_settle(rig);
+    peers_expect(&peers, "");
+    cr_assert_eq(rig_view(rig).ephemerals, 1);
+}
+
+/* What a server asks for is not what its client may have. */
+Test(replica_sessions, the_leader_bounds_time_outs_too)
+{
+    struct peer_msg msg = {.type = PEER_OPEN_SESSION};
+    uint64_t cursor = 0;
+    struct inspect_session session;
+
+    peers_lead(&peers);
+    msg.open_session.timeout_ms = -5;
+    peers_say(&peers, 2, &msg);
+    rig_settle(rig);
+    cr_assert(inspect_session_next(rig->replica, &cursor, &session));
+    cr_assert_eq(session.timeout_ms, 4000);
+}
+
+Test(replica_sessions, a_resume_elsewhere_takes_the_session_at_once)
+{
+    uint64_t id;
+    char line[200];
+
+    peers_lead(&peers);
+    id = open_at(2, 77);
+    mute(true);
+    say_resume(3, 88, id, secret);
+    rig_settle(rig);
+    mute(false);
+    peers_expect(&peers, ""); /* they were muted */
+    /* What the old connection still sends is dropped. */
+    say_create(2, 77, id, "/late");
+    expect_moved(2, id, 77);
+    say_create(3, 88, id, "/a");
+    rig_settle(rig);
+    cr_assert_eq(rig_view(rig).ephemerals, 1);
+    cr_assert_eq(rig_view(rig).znodes, 6);
+    snprintf(line, sizeof(line),
+             "3 revalidate-reply zxid=2.1 session=0x%llx timeout=8000"
+             " request=88 ok\n"
+             "2 refused zxid=2.1 code=-118 request=1000\n",
+             (unsigned long long)id);
+    peers_expect(&peers, line);
+    cr_assert_eq(session_of(id).timeout_ms, 8000);
+}
+
+Test(replica_sessions, the_old_connection_is_told_before_the_new_one)
+{
+    uint64_t id;
+    char lines[300];
+
+    peers_lead(&peers);
+    id = open_at(2, 77);
+    say_resume(3, 88, id, secret);
+    rig_settle(rig);
+    snprintf(lines, sizeof(lines),
+             "2 session-moved session=0x%llx attachment=77\n"
+             "3 revalidate-reply zxid=2.1 session=0x%llx timeout=8000"
+             " request=88 ok\n",
+             (unsigned long long)id, (unsigned long long)id);
+    peers_expect(&peers, lines);
+    /* And on the same server, too. */
+    say_resume(3, 89, id, secret);
+    expect_moved(3, id, 88);
+}
+
+Test(replica_sessions, a_resume_elsewhere_closes_the_connection_here)
+{
+    struct test_client *client;
+
+    peers_lead(&peers);
+    client = rig_connect(rig);
+    say_resume(2, 88, client->session_id, client->password);
+    cr_assert(client->closed);
+    rig_settle(rig);
+    cr_assert_eq(rig_view(rig).sessions, 1);
+}
+
+/* It has not even been answered: nobody may serve it any more. */
+Test(replica_sessions, a_resume_elsewhere_closes_a_handshake_here)
+{
+    struct test_client *client;
+
+    peers_lead(&peers);
+    client = rig_connect(rig);
+    mute(true);
+    rig_resume(rig, client);
+    say_resume(2, 88, client->session_id, client->password);
+    cr_assert(client->closed);
+    mute(false);
+    peers_pass(&peers, 200);
+    rig_expect(client, "");
+}
+
+Test(replica_sessions, a_resume_here_takes_the_session_of_a_learner)
+{
+    struct test_client *client;
+
+    peers_lead(&peers);
+    client = rig_connect(rig);
+    say_resume(2, 88, client->session_id, client->password);
+    rig_settle(rig);
+    peers_forget(&peers);
+    rig_resume(rig, client);
+    expect_moved(2, client->session_id, 88);
+    rig_settle(rig);
+    rig_expect(client, "session 10000\n");
+    rig_ask(rig, client, request_create("/a", "", ZK_PERSISTENT));
+    rig_expect(client, "1 create z2 /a\n");
+}
+
+/* DESIGN 2.9: no server says "expired" from what it happens to know. */
+Test(replica_sessions, a_refusal_waits_for_a_quorum)
+{
+    static const uint8_t wrong[16] = "fifteen lettors";
+    uint64_t id;
+    char lines[400];
+
+    peers_lead(&peers);
+    id = open_at(2, 77);
+    for (int voter = 2; voter <= 3; voter++) {
+        peers.peer[voter].mute = true;
+    }
+    say_resume(4, 1, id, wrong);
+    say_resume(4, 2, 12345, secret);
+    rig_settle(rig);
+    peers_expect(&peers, "");
+    for (int voter = 2; voter <= 3; voter++) {
+        peers.peer[voter].mute = false;
+    }
+    peers_answer_round(&peers);
+    rig_settle(rig);
+    snprintf(lines, sizeof(lines),
+             "4 revalidate-reply zxid=2.1 session=0x%llx timeout=0"
+             " request=1 not-ok\n"
+             "4 revalidate-reply zxid=2.1 session=0x3039 timeout=0"
+             " request=2 not-ok\n",
+             (unsigned long long)id);
+    peers_expect(&peers, lines);
+    /* The wrong password took nothing away. */
+    say_create(2, 77, id, "/a");
+    rig_settle(rig);
+    cr_assert_eq(rig_view(rig).ephemerals, 1);
+}
+
+Test(replica_sessions, what_is_closing_is_refused)
+{
+    uint64_t id;
+    char lines[200];
+
+    peers_lead(&peers);
+    id = open_at(2, 77);
+    rig->now_ms += 20000;
+    rig_tick(rig, 0); /* its close is proposed */
+    say_resume(3, 88, id, secret);
+    rig_settle(rig);
+    snprintf(lines, sizeof(lines),
+             "3 revalidate-reply zxid=2.2 session=0x%llx timeout=0"
+             " request=88 not-ok\n",
+             (unsigned long long)id);
+    peers_expect(&peers, lines);
+    cr_assert_eq(rig_view(rig).sessions, 0);
+}
+
+/* Its server has delivered it, and told its client of it. */
+Test(replica_sessions, what_is_committed_and_not_yet_applied_is_not_unknown)
+{
+    uint64_t id = UINT64_C(2) << 56 | UINT64_C(2) << 32 | 1;
+    char lines[200];
+
+    peers_lead(&peers);
+    say_open(2, 77);
+    inspect_hold(rig->replica); /* nothing is applied */
+    rig_settle(rig);
+    say_resume(3, 88, id, secret);
+    rig_settle(rig);
+    peers_expect(&peers, "");
+    inspect_release(rig->replica);
+    rig_settle(rig);
+    snprintf(lines, sizeof(lines),
+             "2 session-moved session=0x%llx attachment=77\n"
+             "3 revalidate-reply zxid=2.1 session=0x%llx timeout=8000"
+             " request=88 ok\n",
+             (unsigned long long)id, (unsigned long long)id);
+    peers_expect(&peers, lines);
+}
+
+Test(replica_sessions, learners_reclaim_what_nobody_else_has)
+{
+    uint64_t id, other;
+
+    peers_lead(&peers);
+    id = open_at(2, 77);
+    other = open_at(3, 78);
+    peers_lose_leader(&peers);
+    peers_be_led(&peers);
+    peers_forget(&peers);
+    /* Owners are not known to a new leader. */
+    say_reclaim(2, 77, id, 12000);
+    rig_settle(rig);
+    peers_expect(&peers, "");
+    cr_assert_eq(session_of(id).timeout_ms, 12000);
+    say_reclaim(3, 99, id, 12000);
+    expect_moved(3, id, 99);
+    say_reclaim(2, 77, id, 12000); /* its link broke */
+    say_reclaim(3, 78, 4711, 12000);
+    expect_moved(3, 4711, 78);
+    /* The first that asks becomes it. */
+    say_create(2, 5, other, "/a");
+    rig_settle(rig);
+    cr_assert_eq(rig_view(rig).ephemerals, 1);
+    say_create(3, 78, other, "/b");
+    expect_moved(3, other, 78);
+}
+
+Test(replica_sessions, a_leaders_own_connections_are_known_to_it)
+{
+    struct test_client *client;
+
+    peers_lead(&peers);
+    client = rig_connect(rig);
+    peers_lose_leader(&peers);
+    peers_be_led(&peers);
+    cr_assert_not(client->closed);
+    say_reclaim(2, 77, client->session_id, 12000);
+    expect_moved(2, client->session_id, 77);
+    cr_assert_not(client->closed);
+}
+
+/* Half an entry behind a whole one. */
+Test(replica_sessions, a_reclaim_of_any_length_is_read_to_its_end)
+{
+    struct peer_msg msg = {.type = PEER_RECLAIM};
+    uint8_t *bytes;
+    struct blob *payload = blob_create(PEER_RECLAIM_SIZE + 7, &bytes);
+
+    peers_lead(&peers);
+    memset(bytes, 1, PEER_RECLAIM_SIZE + 7);
+    msg.payloads = &payload;
+    msg.payloads_count = 1;
+    peers_say(&peers, 2, &msg);
+    expect_moved(2, UINT64_C(0x101010101010101), UINT64_C(0x101010101010101));
+}
+
+/* ClickHouse Keeper 121361. */
+Test(replica_sessions, what_a_learner_hears_keeps_its_sessions_alive)
+{
+    uint64_t kept, lost;
+
+    peers_lead(&peers);
+    kept = open_at(2, 77);
+    lost = open_at(3, 78);
+    for (int i = 0; i < 26; i++) {
+        peers_pass(&peers, 500);
+        say_status(2, kept, false);
+        say_status(2, lost, false); /* it is not its */
+    }
+    cr_assert_eq(session_of(kept).id, kept);
+    cr_assert_eq(session_of(lost).id, 0);
+    cr_assert_eq(rig_view(rig).sessions_expired, 1);
+}
+
+/* Its server may be back in time, or its client elsewhere. */
+Test(replica_sessions, a_learner_that_is_gone_takes_no_session_with_it)
+{
+    uint64_t id;
+
+    peers_lead(&peers);
+    id = open_at(2, 77);
+    peers_cut(&peers, 2);
+    peers_pass(&peers, 9000);
+    cr_assert_eq(session_of(id).id, id);
+    say_resume(3, 88, id, secret); /* and 2 cannot be told */
+    rig_settle(rig);
+    peers_forget(&peers);
+    peers_join(&peers, 2);
+    rig_settle(rig);
+    say_reclaim(2, 77, id, 10000);
+    expect_moved(2, id, 77);
+}
+
+Test(replica_sessions, writes_need_room_on_a_quorum_of_disks)
+{
+    struct test_client *client;
+
+    peers_lead(&peers);
+    client = rig_connect(rig);
+    say_status(4, 0, true); /* observers are not asked */
+    say_status(5, 0, true);
+    say_status(2, 0, true);
+    rig_ask(rig, client, request_create("/a", "", ZK_PERSISTENT));
+    rig_expect(client, "1 create z2 /a\n");
+    say_status(3, 0, true);
+    rig_ask(rig, client, request_create("/b", "", ZK_PERSISTENT));
+    rig_expect(client, "2 create z2 -125\n");
+    rig_ask(rig, client, request_delete("/a", -1));
+    rig_expect(client, "3 delete z3\n");
+    /* Who is away counts as what it said. */
+    peers_cut(&peers, 3);
+    rig_ask(rig, client, request_create("/b", "", ZK_PERSISTENT));
+    rig_expect(client, "4 create z3 -125\n");
+    say_status(2, 0, false);
+    rig_ask(rig, client, request_create("/b", "", ZK_PERSISTENT));
+    rig_expect(client, "5 create z4 /b\n");
+    rig_expect_log(rig, "disk_low server=3");
+    rig_expect_log(rig, "disk_has_room server=2");
+}
+
+/* ---- a learner */
+
+Test(replica_sessions, a_learner_asks_for_a_session)
+{
+    struct test_client *client;
+    struct txn txn;
+
+    peers_follow(&peers, 2);
+    client = rig_open(rig);
+    test_client_connect(client, INT32_MAX, &rig->frame);
+    rig_frame(rig, client, buf_bytes(&rig->frame));
+    rig_settle(rig);
+    peers_expect(&peers, "2 open-session timeout=40000 request=0\n");
+    rig_expect(client, "");
+    txn = peers_opened(&peers, 1);
+    peers_propose(&peers, &txn);
+    rig_settle(rig);
+    rig_expect(client, "");
+    peers_commit(&peers);
+    rig_settle(rig);
+    rig_expect(client, "session 10000\n");
+    cr_assert_eq(client->session_id, UINT64_C(1) << 56 | 1);
+    cr_assert_arr_eq(client->password, peers.password, 16);
+}
+
+/* What the session's old connection had in flight is delivered by then. */
+Test(replica_sessions, a_resume_is_answered_in_its_place)
+{
+    struct test_client *client;
+    struct txn txn;
+
+    peers_follow(&peers, 2);
+    client = peers_connect(&peers, 1);
+    rig_hang_up(rig, client);
+    rig_resume(rig, client);
+    peers_expect(&peers, "2 revalidate session=0x100000000000001"
+                         " timeout=10000 request=1\n");
+    peers.session_id = client->session_id;
+    txn = peers_create(&peers, "/late");
+    txn.origin_id = 3;
+    peers_propose(&peers, &txn);
+    rig_settle(rig);
+    say_revalidated(peers.asked, peers_last(&peers), true);
+    rig_settle(rig);
+    rig_expect(client, "");
+    peers_commit(&peers);
+    rig_settle(rig);
+    rig_expect(client, "session 8000\n");
+    rig_ask(rig, client, request_watch(ZK_OP_EXISTS, "/late", false));
+    rig_expect(client, "1 exists z2 v0 c0\n");
+}
+
+Test(replica_sessions, a_refused_resume_is_told_as_expired)
+{
+    struct test_client *client;
+
+    peers_follow(&peers, 2);
+    client = peers_connect(&peers, 1);
+    rig_hang_up(rig, client);
+    rig_resume(rig, client);
+    say_revalidated(peers.asked, peers_last(&peers), false);
+    rig_settle(rig);
+    cr_assert(client->refused);
+    cr_assert(client->closed);
+    cr_assert_eq(rig_view(rig).sessions, 1); /* it says so, no more */
+}
+
+Test(replica_sessions, with_half_a_password_it_is_nobodys_session)
+{
+    static const uint8_t hello[] = {
+        [14] = 0x27, [15] = 0x10, [16] = 1, [23] = 1, [27] = 4, [31] = 0};
+    struct test_client *client;
+
+    peers_follow(&peers, 2);
+    peers_connect(&peers, 1);
+    client = rig_open(rig);
+    rig_frame(rig, client, slice_make(hello, sizeof(hello)));
+    peers_expect(&peers, "2 revalidate session=0x0 timeout=10000 request=1\n");
+}
+
+/* The leader does not know of it, and has said so to the wrong one. */
+Test(replica_sessions, a_resume_here_closes_the_old_connection_here)
+{
+    struct test_client *old, *new;
+
+    peers_follow(&peers, 2);
+    old = peers_connect(&peers, 1);
+    new = rig_open(rig);
+    new->session_id = old->session_id;
+    memcpy(new->password, old->password, 16);
+    rig_handshake(rig, new);
+    cr_assert_not(old->closed); /* anybody could say so */
+    say_revalidated(peers.asked, peers_last(&peers), true);
+    rig_settle(rig);
+    cr_assert(old->closed);
+    rig_expect(new, "session 8000\n");
+    cr_assert_not(new->closed);
+}
+
+/* ZOOKEEPER-710 and kin. */
+Test(replica_sessions, a_session_that_moved_closes_its_connection_only)
+{
+    uint64_t first, second;
+    struct test_client *client;
+
+    peers_follow(&peers, 2);
+    client = peers_connect(&peers, 1);
+    first = peers.asked;
+    say_moved(client->session_id, first + 1);
+    say_moved(client->session_id + 1, first);
+    cr_assert_not(client->closed);
+    rig_hang_up(rig, client);
+    rig_resume(rig, client); /* back again */
+    second = peers.asked;
+    say_moved(client->session_id, first);
+    say_revalidated(second, peers_last(&peers), true);
+    rig_settle(rig);
+    rig_expect(client, "session 8000\n");
+    say_moved(client->session_id, first);
+    cr_assert_not(client->closed);
+    say_moved(client->session_id, second);
+    cr_assert(client->closed);
+}
+
+Test(replica_sessions, a_session_may_move_before_its_resume_is_answered)
+{
+    struct test_client *client;
+
+    peers_follow(&peers, 2);
+    client = peers_connect(&peers, 1);
+    rig_hang_up(rig, client);
+    rig_resume(rig, client);
+    say_moved(client->session_id, peers.asked);
+    cr_assert(client->closed);
+    say_revalidated(peers.asked, peers_last(&peers), true);
+    rig_settle(rig);
+    rig_expect(client, "");
+}
+
+/* ZOOKEEPER-417: nobody lived to tell us. */
+Test(replica_sessions, a_txn_of_it_from_elsewhere_shows_that_it_moved)
+{
+    struct test_client *client;
+    struct txn txn;
+
+    peers_follow(&peers, 2);
+    client = peers_connect(&peers, 1);
+    peers.session_id = client->session_id;
+    txn = peers_create(&peers, "/a");
+    txn.origin_id = 3;
+    peers_lose_leader(&peers);
+    rig_send(rig, client, request_create("/stray", "", ZK_PERSISTENT));
+    peers_gain_leader(&peers, 2);
+    peers_forget(&peers);
+    peers_deliver(&peers, &txn);
+    cr_assert(client->closed);
+    peers_expect(&peers, "");
+}
+
+Test(replica_sessions, each_session_heard_of_is_said_once_in_100_ms)
+{
+    struct test_client *one, *two;
+
+    peers_follow(&peers, 2);
+    one = peers_connect(&peers, 1);
+    two = peers_connect(&peers, 2);
+    peers_pass(&peers, 100);
+    peers_forget(&peers);
+    for (int i = 0; i < 5; i++) {
+        rig_send(rig, one, request_plain(ZK_OP_PING));
+        rig_send(rig, two, request_plain(ZK_OP_PING));
+        rig_send(rig, one, request_watch(ZK_OP_EXISTS, "/", false));
+        peers_pass(&peers, 20);
+    }
+    peers_expect(&peers,
+                 "2 status bytes=16 0x100000000000001 0x100000000000002\n");
+    peers_pass(&peers, 1000);
+    peers_expect(&peers, ""); /* silence is not reported */
+    rig_send(rig, two, request_plain(ZK_OP_PING));
+    peers_pass(&peers, 100);
+    peers_expect(&peers, "2 status bytes=8 0x100000000000002\n");
+}
+
+/* Its pings stand in its socket: that is our doing, or the leader's. */
+Test(replica_sessions, whom_we_do_not_read_is_not_silent)
+{
+    struct test_client *client;
+
+    peers_finish(&peers);
+    peers_init(&peers, 1, 3, 0);
+    rig->config.reads_held_max = 2;
+    peers_follow(&peers, 2);
+    client = peers_connect(&peers, 1);
+    rig_send(rig, client, request_create("/a", "", ZK_PERSISTENT));
+    rig_send(rig, client, request_watch(ZK_OP_EXISTS, "/", false));
+    rig_send(rig, client, request_watch(ZK_OP_EXISTS, "/", false));
+    cr_assert(client->paused);
+    peers_pass(&peers, 200);
+    peers_forget(&peers);
+    peers_pass(&peers, 1000);
+    peers_expect(&peers, "2 status bytes=8 0x100000000000001\n"
+                         "2 status bytes=8 0x100000000000001\n");
+}
+
+Test(replica_sessions, a_full_disk_is_told_until_it_has_room)
+{
+    struct replica_input disk = {.type = REPLICA_DISK_SPACE};
+
+    peers_follow(&peers, 2);
+    peers_pass(&peers, 100);
+    peers_expect(&peers, "2 status\n"); /* also that there is room */
+    disk.disk.low = true;
+    rig_step(rig, &disk);
+    peers_pass(&peers, 100);
+    peers_expect(&peers, "2 status disk-low\n");
+    disk.disk.low = false;
+    rig_step(rig, &disk);
+    peers_pass(&peers, 500);
+    peers_expect(&peers, "2 status\n");
+}
+
+/* ---- digests */
+
+/* Transactions up to the zxid counter. */
+static void write_until(struct test_client *client, uint32_t counter)
+{
+    char path[20];
+
+    client->quiet = true;
+    while (zxid_counter(rig_view(rig).zxid) < counter) {
+        snprintf(path, sizeof(path), "/%u", zxid_counter(rig_view(rig).zxid));
+        rig_ask(rig, client, request_create(path, "", ZK_PERSISTENT));
+    }
+}
+
+Test(replica_sessions, a_leader_tells_its_digests)
+{
+    struct inspect_server view;
+
+    peers_lead(&peers);
+    write_until(rig_connect(rig), 128);
+    view = rig_view(rig);
+    cr_assert_eq(peers.digest.zxid, zxid_make(2, 128));
+    cr_assert_eq(peers.digest.digest.tree, view.tree_digest);
+    cr_assert_eq(peers.digest.digest.sessions, view.session_digest);
+}
+
+/* Proposes and commits up to the counter, as somebody else's requests. */
+static void deliver_until(uint32_t counter)
+{
+    char path[20];
+    struct txn txn;
+
+    peers.asked = 0;
+    peers.session_id = 0;
+    while (zxid_counter(peers_last(&peers)) < counter) {
+        snprintf(path, sizeof(path), "/%u", zxid_counter(peers_last(&peers)));
+        txn = peers_create(&peers, path);
+        peers_deliver(&peers, &txn);
+    }
+}
+
+static void say_digest(zxid_t zxid, uint64_t tree, uint64_t sessions)
+{
+    struct peer_msg msg = {.type = PEER_DIGEST, .zxid = zxid};
+
+    msg.digest.tree = tree;
+    msg.digest.sessions = sessions;
+    peers_say(&peers, peers.leader, &msg);
+}
+
+Test(replica_sessions, equal_digests_are_as_it_should_be)
+{
+    struct inspect_server view;
+
+    peers_follow(&peers, 2);
+    deliver_until(128);
+    view = rig_view(rig);
+    deliver_until(130);
+    say_digest(zxid_make(2, 128), view.tree_digest, view.session_digest);
+    say_digest(zxid_make(2, 64), 1, 2); /* nobody can say */
+    cr_assert(rig->serving);
+}
+
+Test(replica_sessions, a_learner_of_another_tree_serves_no_more)
+{
+    struct test_client *client;
+    struct inspect_server view;
+
+    peers_follow(&peers, 2);
+    client = peers_connect(&peers, 1);
+    deliver_until(128);
+    view = rig_view(rig);
+    say_digest(zxid_make(2, 128), view.tree_digest + 1, view.session_digest);
+    cr_assert_not(rig->serving);
+    rig_expect_log(rig, "diverged zxid=0x200000080");
+    rig_ask(rig, client, request_watch(ZK_OP_EXISTS, "/", false));
+    rig_expect(client, "");
+    cr_assert_eq(rig_view(rig).role, ZAB_LOOKING);
+}
+
+Test(replica_sessions, digests_are_compared_when_we_get_there)
+{
+    peers_follow(&peers, 2);
+    deliver_until(127);
+    say_digest(zxid_make(2, 128), 1, 2);
+    cr_assert(rig->serving);
+    deliver_until(128);
+    cr_assert_not(rig->serving);
+}
+
+Test(replica_sessions, other_sessions_are_another_tree_too)
+{
+    peers_follow(&peers, 2);
+    deliver_until(128);
+    say_digest(zxid_make(2, 128), rig_view(rig).tree_digest,
+               rig_view(rig).session_digest + 1);
+    cr_assert_not(rig->serving);
+}
