@@ -120,7 +120,7 @@ static struct payloads_rule payloads_rule(uint32_t type)
         case PEER_RECLAIM:
             return (struct payloads_rule){1, 1, PEER_RECLAIM_SIZE};
         case PEER_STATUS:
-            return (struct payloads_rule){1, 1, PEER_STATUS_SIZE};
+            return (struct payloads_rule){0, 1, PEER_STATUS_SIZE};
         default:
             return (struct payloads_rule){0, 0, 0};
     }
