@@ -245,6 +245,22 @@ bool zab_has(const struct zab *zab, zxid_t zxid)
            zxid <= zab_epoch_end(zab, zxid_epoch(zxid));
 }
 
+zxid_t zab_next_of(const struct zab *zab, zxid_t zxid)
+{
+    size_t i = zab->epoch_ends_count;
+
+    while (i > 0 && zab->epoch_ends[i - 1] > zxid) {
+        i--;
+    }
+    if (i == zab->epoch_ends_count) {
+        return 0;
+    }
+    if (zxid_epoch(zab->epoch_ends[i]) == zxid_epoch(zxid)) {
+        return zxid + 1;
+    }
+    return zxid_make(zxid_epoch(zab->epoch_ends[i]), 1);
+}
+
 zxid_t zab_epoch_end(const struct zab *zab, uint32_t epoch)
 {
     size_t low = 0, high = zab->epoch_ends_count;

@@ -510,22 +510,20 @@ static const char *send_records(struct zab *zab, size_t peer,
  * been purged whole. */
 static bool is_next(const struct zab *zab, zxid_t before, zxid_t zxid)
 {
-    size_t i = zab->epoch_ends_count;
-
-    while (i > 0 && zab->epoch_ends[i - 1] > before) {
-        i--;
-    }
-    return history_follows(before, zxid) && i < zab->epoch_ends_count &&
-           zxid_epoch(zab->epoch_ends[i]) == zxid_epoch(zxid);
+    return zxid == zab_next_of(zab, before);
 }
 
 /* Behind what memory and log still have: next time it is sent a checkpoint.
- * Where the log begins now is not known; what is delivered is in no danger. */
+ * Where the log begins now is not known, but that it is not before what was to
+ * be sent next. Nobody else is judged by that: a checkpoint may be older than
+ * what another one has. */
 static void fell_behind(struct zab *zab, size_t peer,
                         struct zab_effects *effects)
 {
-    if (zab->log_base < zab->delivered) {
-        zab->log_base = zab->delivered;
+    zxid_t next = zab_next_of(zab, zab->peers[peer].sent);
+
+    if (zab->log_base < next) {
+        zab->log_base = next;
     }
     zab_drop_peer(zab, PEER_LINK_LEARNER, peer,
                   "behind what is still in the log", effects);

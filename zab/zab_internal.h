@@ -292,6 +292,8 @@ bool zab_voting(const struct zab *zab); /* self: a voter, not blank, or the
                                          * SNAP_END is on its way */
 /* Does our history have it as one of its zxids (or its beginning)? */
 bool zab_has(const struct zab *zab, zxid_t zxid);
+/* What follows this one of our history; 0: nothing. */
+zxid_t zab_next_of(const struct zab *zab, zxid_t zxid);
 zxid_t zab_epoch_end(const struct zab *zab, uint32_t epoch); /* 0: none */
 /* The end of its epoch is this one now; no later one is noted. */
 void zab_note_epoch_end(struct zab *zab, zxid_t zxid);
