@@ -71,6 +71,7 @@ void net_start(struct net *net, unsigned id)
     server->outdated = false;
     server->checkpointing = false;
     server->resigned = false;
+    server->diverged = false;
     server->paused = false;
     server->why = NULL;
 }
@@ -326,6 +327,7 @@ void net_resign(struct net *net, unsigned id)
 
 void net_diverge(struct net *net, unsigned id)
 {
+    net->servers[id].diverged = true;
     net_input(net, id, &(struct zab_input){.type = ZAB_IN_DIVERGED});
 }
 
@@ -469,7 +471,7 @@ static bool has_quorum_of_whole(const struct net *net, unsigned without)
     unsigned whole = 0;
 
     for (unsigned id = 1; id <= net->options.voters; id++) {
-        if (id != without &&
+        if (id != without && !net->servers[id].diverged &&
             fake_disk_durable(net->servers[id].disk)->epoch_current > 0) {
             whole++;
         }

@@ -58,6 +58,7 @@ struct net_server {
     bool disk_held;  /* no op is done */
     bool paused;     /* nothing at all happens here */
     bool resigned;   /* leads no more until it is started again */
+    bool diverged;   /* its disk is being told that it is blank */
     unsigned dial;   /* a link to this server is being opened; 0: none */
     const char *why; /* of its last change of role */
 

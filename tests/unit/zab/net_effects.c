@@ -177,6 +177,9 @@ static void check_sent(struct net *net, const struct net_said *said)
         net_fail(net, said->from, "took up epoch %u, the disk has %u",
                  said->epoch, said->current);
     }
+    if (said->type == PEER_ACK_NEW_LEADER) {
+        server->diverged = false;
+    }
     if (said->type == PEER_ACK_EPOCH && said->counted) {
         if (said->accepted < said->epoch) {
             net_fail(net, said->from, "promised %u, the disk has %u",
