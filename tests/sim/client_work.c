@@ -443,5 +443,5 @@ static bool may_watch(const struct client *client)
     for (uint32_t i = 0; i < client->asks_count; i++) {
         used += client->asks[(client->asks_first + i) % ASKS_MAX].watch;
     }
-    return used <= WATCHES_MAX;
+    return used < WATCHES_MAX;
 }
