@@ -47,6 +47,7 @@ struct sim *sim_create_scripted(const struct sim_options *options,
     sim->clients =
         clients_create(sim, options->clients, prng_next(&seeds),
                        options->session_timeout_ms, options->clients_idle);
+    clients_attach(sim->clients, checker_model(sim->checker));
     for (unsigned id = 1; id <= sim->servers_count; id++) {
         server_init(sim, id);
     }
