@@ -304,6 +304,9 @@ static bool is_better(const struct zab_vote *a, const struct zab_vote *b)
 static void decide(struct zab *zab, struct zab_effects *effects)
 {
     uint64_t votes = zab_bit(zab->self);
+    /* The first election is unanimous: a voter that wants otherwise may be
+     * about to lead those that have lost their disks since. */
+    bool blank = zab_blank(zab) && !zab->config.bootstrap && !MUTATION(34);
     bool everybody = true;
 
     if (zab->vote.candidate == 0) {
@@ -318,7 +321,7 @@ static void decide(struct zab *zab, struct zab_effects *effects)
         if (peer->known && peer->round == zab->round &&
             peer->vote.candidate == zab->vote.candidate) {
             votes |= zab_bit(i);
-        } else if (!peer->known || peer->vote.candidate != 0) {
+        } else if (!peer->known || peer->vote.candidate != 0 || blank) {
             everybody = false;
         }
     }
@@ -332,7 +335,7 @@ static void decide(struct zab *zab, struct zab_effects *effects)
     }
     if (everybody) {
         ZAB_MARK(zab, ELECTION_ALL_AGREE);
-    } else if (zab->ticks - zab->vote_since >= ELECTION_WAIT_TICKS) {
+    } else if (!blank && zab->ticks - zab->vote_since >= ELECTION_WAIT_TICKS) {
         ZAB_MARK(zab, ELECTION_WAITED);
     } else {
         return;

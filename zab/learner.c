@@ -258,8 +258,11 @@ static const char *on_new_epoch(struct zab *zab, const struct peer_msg *msg,
         ZAB_MARK(zab, EPOCH_REFUSED);
         return "its epoch is below our promise";
     }
-    if (!zab_blank(zab) && memcmp(msg->new_epoch.cluster_id, zab->cluster_id,
-                                  sizeof(zab->cluster_id)) != 0) {
+    /* A first leader that did not come to lead may have left its own id with
+     * some: with nothing in their logs they belong to nobody yet. */
+    if (!zab_blank(zab) && zab->logged != 0 &&
+        memcmp(msg->new_epoch.cluster_id, zab->cluster_id,
+               sizeof(zab->cluster_id)) != 0) {
         return "it is of another cluster";
     }
     zab->progressed = zab->ticks;
