@@ -15,6 +15,7 @@
 #define FAILURES_MAX 5U
 
 static void new_round(struct zab *zab);
+static void set_end(struct zab *zab);
 static void consider(struct zab *zab, struct zab_effects *effects);
 static bool is_ready(const struct zab *zab);
 static size_t find_leader(const struct zab *zab);
@@ -152,6 +153,11 @@ static void new_round(struct zab *zab)
     zab->vote = (struct zab_vote){0};
     zab->vote_since = zab->ticks;
     zab->quorum_since = false;
+    set_end(zab);
+}
+
+static void set_end(struct zab *zab)
+{
     zab->round_ends =
         zab->ticks + ROUND_TICKS + prng_below(&zab->prng, ROUND_TICKS / 2);
 }
@@ -269,6 +275,9 @@ static void choose(struct zab *zab)
     if (best.candidate != zab->vote.candidate) {
         zab->vote_since = zab->ticks;
         zab->quorum_since = false;
+        if (zab->vote.candidate == 0) {
+            set_end(zab); /* it begins now that we take part */
+        }
     }
     zab->vote = best;
 }
