@@ -64,6 +64,8 @@ static void draw_faults(struct prng *prng, struct sim_faults *faults)
         .skew = range(prng, 0, 1),
         .resign = rate(prng, 2000, 20000),
         .split_bytes = prng_below(prng, 3) == 0,
+        /* The first election needs everybody. */
+        .from_us = prng_below(prng, 8) == 0 ? 0 : 3 * SIM_SECOND,
     };
 }
 
@@ -133,6 +135,9 @@ void faults_tick(struct sim *sim)
     }
     sim->fault_tick++;
     sim_schedule(sim, sim->now_us + TICK_US, EVENT_FAULTS, 0, 0, 0);
+    if (sim->now_us < sim->options.faults.from_us) {
+        return;
+    }
     if (script != NULL && script->replay) {
         while (sim->script_at < script->count &&
                script->faults[sim->script_at].tick <= sim->fault_tick) {

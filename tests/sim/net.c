@@ -35,7 +35,7 @@ void sim_peer_up(struct sim *sim, struct wire *wire, unsigned part)
             input.type = REPLICA_PEER_DOWN;
             server_input(sim, server, &input);
         }
-        wire_close(sim, old, link_of(old, 0) == link ? 0 : 1, CLOSE_RESET);
+        wire_close(sim, old, part, CLOSE_RESET);
     }
     if (server->dial_stamp == wire->stamp) {
         server->dial_stamp = 0;
