@@ -286,9 +286,17 @@ void inspect_point(const struct replica *replica, struct inspect_point *point)
     };
 }
 
-bool inspect_session_exists(const struct replica *replica, uint64_t id)
+bool inspect_session_owner(const struct replica *replica, uint64_t id,
+                           uint64_t *server_id, uint64_t *attachment)
 {
-    return session_find(replica->sessions, id) != NULL;
+    const struct session *session = session_find(replica->sessions, id);
+
+    if (session == NULL) {
+        return false;
+    }
+    *server_id = session_owner(session);
+    *attachment = session_attachment(session);
+    return true;
 }
 
 const uint64_t *inspect_marks(const struct replica *replica)

@@ -118,6 +118,8 @@ struct inspect_point {
     uint64_t tree_digest, session_digest;
 };
 void inspect_point(const struct replica *replica, struct inspect_point *point);
-bool inspect_session_exists(const struct replica *replica, uint64_t id);
+/* Leader: which server's which connection speaks for a session. */
+bool inspect_session_owner(const struct replica *replica, uint64_t id,
+                           uint64_t *server_id, uint64_t *attachment);
 
 #endif

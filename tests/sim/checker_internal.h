@@ -62,8 +62,7 @@ struct heard {
     uint64_t reign; /* whose clock touched_ms is */
     int64_t touched_ms;
     int32_t timeout_ms;
-    uint64_t owner_id, owner_attachment;
-    bool closing;
+    uint64_t owner_id; /* whose client opened it */
 };
 
 /* A server after a step. */

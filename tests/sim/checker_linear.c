@@ -7,9 +7,18 @@
 
 #include "tests/sim/client_internal.h"
 
+/* Where in the order something may stand. */
+struct places {
+    zxid_t from, to;
+};
+
+static void check_expiry(struct clients *clients, const struct client *client,
+                         zxid_t zxid);
 static bool is_of(const struct ask *ask, const struct txn *txn);
 static void note_committed(struct clients *clients, struct client *client,
                            struct ask *ask, zxid_t zxid);
+static bool raised(const struct client *client,
+                   const struct client_reply *reply);
 static void check_watches(struct clients *clients, struct client *client,
                           zxid_t zxid);
 static void check_ok(struct clients *clients, const struct client *client,
@@ -27,7 +36,10 @@ static void check_refused(struct clients *clients, const struct client *client,
                           const struct ask *ask,
                           const struct client_reply *reply);
 static bool refusal_fits(const struct clients *clients,
-                         const struct ask_part *part, zxid_t zxid, int code);
+                         const struct ask_part *part, int code,
+                         struct places places);
+static bool state_refuses(const struct model_state *state,
+                          const struct ask_part *part, int code);
 static void check_read(struct clients *clients, const struct client *client,
                        const struct ask *ask, const struct client_reply *reply);
 static bool stat_fits(const struct zk_stat *stat,
@@ -46,8 +58,8 @@ void linear_committed(void *context, zxid_t zxid, const struct txn *txn)
 {
     struct clients *clients = context;
 
-    if (txn->origin_request == 0 || txn->op == ZK_OP_CREATE_SESSION) {
-        return; /* the leader's own, or a handshake */
+    if (txn->op == ZK_OP_CREATE_SESSION) {
+        return;
     }
     for (unsigned i = 0; i < clients->count; i++) {
         struct client *client = &clients->items[i];
@@ -55,6 +67,10 @@ void linear_committed(void *context, zxid_t zxid, const struct txn *txn)
         if (client->session_id != txn->session_id ||
             client->state != CLIENT_OPEN) {
             continue;
+        }
+        if (txn->origin_request == 0) {
+            check_expiry(clients, client, zxid);
+            return;
         }
         for (uint32_t k = 0; k < client->asks_count; k++) {
             struct ask *ask = ask_at(client, k);
@@ -71,6 +87,40 @@ void linear_committed(void *context, zxid_t zxid, const struct txn *txn)
                      (unsigned long long)zxid, client->index, txn->cxid);
         }
         return;
+    }
+}
+
+void linear_attended(struct clients *clients, struct client *client,
+                     uint64_t sent_us)
+{
+    uint64_t pause_us = (uint64_t)client->timeout_ms * SIM_MS / 4;
+
+    (void)clients;
+    if (sent_us > client->touched_us + pause_us) {
+        client->steady_us = sent_us;
+    }
+    if (sent_us > client->touched_us) {
+        client->touched_us = sent_us;
+    }
+}
+
+/* Whose requests have been answered for longer than its time-out is alive, and
+ * its leader knows it. A server without its leader answers for a second or two
+ * and clocks are up to 5 % off, hence the bounds. */
+static void check_expiry(struct clients *clients, const struct client *client,
+                         zxid_t zxid)
+{
+    uint64_t now_us = sim_now_us(clients->sim);
+    uint64_t timeout_us = (uint64_t)client->timeout_ms * SIM_MS;
+
+    if (timeout_us >= 3 * SIM_SECOND &&
+        now_us - client->touched_us <= timeout_us / 4 &&
+        now_us - client->steady_us >= timeout_us * 5 / 4) {
+        sim_fail(clients->sim,
+                 "Expiry: 0x%llx closes the session of client %u, which was "
+                 "answered %llu ms ago",
+                 (unsigned long long)zxid, client->index,
+                 (unsigned long long)((now_us - client->touched_us) / SIM_MS));
     }
 }
 
@@ -178,7 +228,7 @@ void linear_header(struct clients *clients, struct client *client,
 {
     zxid_t zxid = header->zxid;
 
-    if (zxid < client->zxid || zxid < client->pong) {
+    if (zxid < client->zxid || zxid < client->passed) {
         sim_fail(clients->sim,
                  "Monotone: client %u gets 0x%llx (xid %d) after 0x%llx",
                  client->index, (unsigned long long)zxid, header->xid,
@@ -198,8 +248,10 @@ void linear_header(struct clients *clients, struct client *client,
     if (client->first == 0) {
         client->first = zxid;
     }
+    client->before =
+        client->zxid > client->passed ? client->zxid : client->passed;
     if (header->xid == ZK_XID_PING) {
-        client->pong = zxid; /* a ping may pass half a txn's events by */
+        client->passed = zxid; /* half a txn's events, perhaps */
     } else {
         check_watches(clients, client, zxid);
         client->zxid = zxid;
@@ -268,6 +320,9 @@ void linear_event(struct clients *clients, struct client *client, zxid_t zxid,
             break; /* one event for each in the lists */
         }
     }
+    if (!by_set && zxid > client->passed) {
+        client->passed = zxid;
+    }
     if (!expected) {
         sim_fail(clients->sim,
                  "Watches: client %u is told of event %d at %.*s (0x%llx), it "
@@ -289,6 +344,14 @@ void linear_event(struct clients *clients, struct client *client, zxid_t zxid,
                  client->index, event->type, (int)event->path.len,
                  event->path.ptr, (unsigned long long)zxid);
     }
+}
+
+/* An answer that had to wait for an earlier one carries the zxid of what came
+ * before it, an answer or an event, so that none goes back. */
+static bool raised(const struct client *client,
+                   const struct client_reply *reply)
+{
+    return reply->zxid == client->before;
 }
 
 void linear_arm(struct clients *clients, struct client *client,
@@ -392,13 +455,13 @@ static void check_written(struct clients *clients, const struct client *client,
                           const struct ask *ask,
                           const struct client_reply *reply)
 {
-    zxid_t zxid = reply->zxid;
+    zxid_t zxid = ask->committed;
     bool empty = ask->op == ZK_OP_CLOSE_SESSION;
 
-    if (ask->committed != zxid) {
-        fail(clients, client, ask, zxid,
-             ask->committed == 0 ? "Acknowledged: it was never done"
-                                 : "Acknowledged: it has another zxid");
+    if (zxid == 0 || (zxid != reply->zxid && !raised(client, reply))) {
+        fail(clients, client, ask, reply->zxid,
+             zxid == 0 ? "Acknowledged: it was never done"
+                       : "Acknowledged: it has another zxid");
         return;
     }
     if (zxid <= ask->seen) {
@@ -465,7 +528,7 @@ static void check_created(struct clients *clients, const struct client *client,
     struct slice path = with_stat ? reply->path_stat.path : reply->path.path;
     size_t digits = ask->flags >= ZK_PERSISTENT_SEQUENTIAL ? 10 : 0;
     const struct model_state *state =
-        model_at(clients->model, path, reply->zxid);
+        model_at(clients->model, path, ask->committed);
 
     if (path.len != strlen(ask->one.path) + digits ||
         !slice_starts_with(path, slice_from_text(ask->one.path))) {
@@ -476,7 +539,7 @@ static void check_created(struct clients *clients, const struct client *client,
     if (state == NULL) {
         return;
     }
-    if (state->czxid != reply->zxid || state->data != ask->one.data ||
+    if (state->czxid != ask->committed || state->data != ask->one.data ||
         state->owner !=
             ((ask->flags & ZK_EPHEMERAL) != 0 ? client->session_id : 0) ||
         (with_stat && !stat_fits(&reply->path_stat.stat, state))) {
@@ -491,6 +554,7 @@ static void check_refused(struct clients *clients, const struct client *client,
                           const struct client_reply *reply)
 {
     zxid_t zxid = reply->zxid;
+    struct places places = {raised(client, reply) ? ask->seen : zxid, zxid};
     const struct client_op *row = client_op_find(ask->op);
 
     if (row->kind == ZK_OP_READ) {
@@ -510,7 +574,7 @@ static void check_refused(struct clients *clients, const struct client *client,
         return;
     }
     if (ask->op != ZK_OP_MULTI) {
-        if (!refusal_fits(clients, &ask->one, zxid, reply->code)) {
+        if (!refusal_fits(clients, &ask->one, reply->code, places)) {
             fail(clients, client, ask, zxid, "Refused: for no reason");
         }
         return;
@@ -518,46 +582,66 @@ static void check_refused(struct clients *clients, const struct client *client,
     for (size_t i = 0; reply->code == ZK_OK && i < ask->parts_count; i++) {
         int code = reply->multi.parts[i].code;
 
-        if (code == ZK_OK || code == ZK_QUOTA_EXCEEDED) {
+        if (code == ZK_OK) {
             continue;
         }
-        if (!refusal_fits(clients, &ask->parts[i], zxid, code)) {
-            fail(clients, client, ask, zxid, "Refused: a multi for no reason");
+        if (code != ZK_QUOTA_EXCEEDED &&
+            !refusal_fits(clients, &ask->parts[i], code, places)) {
+            sim_fail(clients->sim,
+                     "Refused: client %u, xid %d, part %zu of a multi: %s at "
+                     "%s with version %d, 0x%llx: for no reason",
+                     client->index, ask->xid, i, zk_code_text(code),
+                     ask->parts[i].path, ask->parts[i].version,
+                     (unsigned long long)zxid);
         }
         return;
     }
 }
 
+/* At some place in [from, to]. */
 static bool refusal_fits(const struct clients *clients,
-                         const struct ask_part *part, zxid_t zxid, int code)
+                         const struct ask_part *part, int code,
+                         struct places places)
 {
     struct slice path = slice_from_text(part->path);
-    const struct model_state *state = model_at(clients->model, path, zxid);
+    const struct model_state *state;
     size_t parent = path.len;
 
-    if (state == NULL) {
-        return true;
+    if (code == ZK_NO_NODE &&
+        (part->op == ZK_OP_CREATE || part->op == ZK_OP_CREATE2)) {
+        while (parent > 1 && path.ptr[parent - 1] != '/') {
+            parent--;
+        }
+        path.len = parent > 1 ? parent - 1 : 1;
     }
+    state = model_at(clients->model, path, places.from);
+    if (state == NULL || code == ZK_SESSION_EXPIRED) {
+        return true; /* an ephemeral of one that is closing */
+    }
+    while (!state_refuses(state, part, code)) {
+        zxid_t after = state->zxid > places.from ? state->zxid : places.from;
+
+        state = model_next(clients->model, path, after);
+        if (state == NULL || state->zxid > places.to) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static bool state_refuses(const struct model_state *state,
+                          const struct ask_part *part, int code)
+{
     switch (code) {
         case ZK_NODE_EXISTS:
             return state->exists;
+        case ZK_NO_NODE:
+            return !state->exists;
         case ZK_BAD_VERSION:
             return state->exists && part->version >= 0 &&
                    part->version != state->version;
         case ZK_NOT_EMPTY:
             return state->children_count > 0;
-        case ZK_NO_NODE:
-            if (part->op != ZK_OP_CREATE && part->op != ZK_OP_CREATE2) {
-                return !state->exists;
-            }
-            while (parent > 1 && path.ptr[parent - 1] != '/') {
-                parent--;
-            }
-            path.len = parent > 1 ? parent - 1 : 1;
-            state = model_at(clients->model, path, zxid);
-            return state == NULL || !state->exists;
-        case ZK_SESSION_EXPIRED: /* an ephemeral of one that is closing */
-            return true;
         default:
             return false;
     }

@@ -5,23 +5,24 @@
 #include "base/mem.h"
 #include "tests/sim/checker_internal.h"
 
-#define ID_SIZE 8U
-#define RECLAIM_SIZE 20U
+/* A server says that its connection speaks for a session. */
+struct claim {
+    uint64_t session_id, server_id, attachment; /* attachment 0: not said */
+};
 
 static void from_learner(struct checker *c, unsigned server,
+                         const struct checker_view *view,
                          const struct replica_input *input);
 static void touch(struct checker *c, unsigned server, struct heard *heard,
                   int64_t now_ms);
-static void owned_touch(struct checker *c, unsigned server,
-                        const struct replica_input *input, uint64_t id,
-                        uint64_t attachment);
-static void own(struct checker *c, unsigned server,
-                const struct replica_input *input, uint64_t id,
-                uint64_t attachment);
-static void take_status(struct checker *c, unsigned server,
-                        const struct replica_input *input);
-static void take_reclaim(struct checker *c, unsigned server,
-                         const struct replica_input *input);
+static void touch_owned(struct checker *c, unsigned server,
+                        const struct checker_view *view,
+                        const struct replica_input *input, struct claim claim);
+static bool is_owner(const struct checker_view *view, const struct heard *heard,
+                     struct claim claim);
+static void take_list(struct checker *c, unsigned server,
+                      const struct checker_view *view,
+                      const struct replica_input *input);
 static struct heard *find(const struct checker *c, uint64_t id);
 static void check_expiry(struct checker *c, unsigned server,
                          struct heard *heard, uint64_t id, int64_t now_ms);
@@ -46,7 +47,7 @@ void checker_session_input(struct checker *c, unsigned server,
 
     if (input->type == REPLICA_PEER_MESSAGE &&
         input->link == PEER_LINK_LEARNER) {
-        from_learner(c, server, input);
+        from_learner(c, server, view, input);
     } else if (input->type == REPLICA_CLIENT_FRAME && view->replica != NULL &&
                inspect_conn_find(view->replica, input->conn_id, &conn)) {
         heard = find(c, conn.session_id);
@@ -72,7 +73,6 @@ void checker_session_proposed(struct checker *c, unsigned server,
         heard = MEM_NEW(struct heard);
         heard->timeout_ms = txn->create_session.timeout_ms;
         heard->owner_id = txn->origin_id;
-        heard->owner_attachment = txn->origin_request;
         map_add_number(&c->sessions, &heard->link, txn->session_id);
         touch(c, server, heard, now_ms);
         return;
@@ -90,37 +90,39 @@ void checker_session_proposed(struct checker *c, unsigned server,
 }
 
 static void from_learner(struct checker *c, unsigned server,
+                         const struct checker_view *view,
                          const struct replica_input *input)
 {
     const struct peer_msg *msg = input->message;
+    struct claim claim = {.server_id = input->peer_id};
+    struct heard *heard;
 
     switch ((int)msg->type) {
         case PEER_REQUEST:
-            owned_touch(c, server, input, msg->request.session_id,
-                        msg->request.attachment);
+            claim.session_id = msg->request.session_id;
+            claim.attachment = msg->request.attachment;
+            touch_owned(c, server, view, input, claim);
             break;
         case PEER_SYNC_REQUEST:
-            owned_touch(c, server, input, msg->sync_request.session_id,
-                        msg->sync_request.attachment);
+            claim.session_id = msg->sync_request.session_id;
+            claim.attachment = msg->sync_request.attachment;
+            touch_owned(c, server, view, input, claim);
             break;
         case PEER_STATUS:
-            take_status(c, server, input);
-            break;
         case PEER_RECLAIM:
-            take_reclaim(c, server, input);
+            take_list(c, server, view, input);
             break;
-        case PEER_REVALIDATE: {
-            struct heard *heard = find(c, msg->revalidate.session_id);
-
-            own(c, server, input, msg->revalidate.session_id,
-                msg->revalidate.origin_request);
+        case PEER_REVALIDATE:
+            claim.session_id = msg->revalidate.session_id;
+            claim.attachment = msg->revalidate.origin_request;
+            touch_owned(c, server, view, input, claim);
             /* Negotiated anew: either may hold when the leader changes. */
+            heard = find(c, claim.session_id);
             if (heard != NULL &&
                 msg->revalidate.timeout_ms < heard->timeout_ms) {
                 heard->timeout_ms = msg->revalidate.timeout_ms;
             }
             break;
-        }
         default:
             break;
     }
@@ -134,69 +136,50 @@ static void touch(struct checker *c, unsigned server, struct heard *heard,
 }
 
 /* A word of an old connection counts for nothing. */
-static void owned_touch(struct checker *c, unsigned server,
-                        const struct replica_input *input, uint64_t id,
-                        uint64_t attachment)
+static void touch_owned(struct checker *c, unsigned server,
+                        const struct checker_view *view,
+                        const struct replica_input *input, struct claim claim)
 {
-    struct heard *heard = find(c, id);
+    struct heard *heard = find(c, claim.session_id);
 
-    if (heard != NULL && heard->owner_id == input->peer_id &&
-        heard->owner_attachment == attachment &&
-        heard->reign == c->servers[server].reign) {
+    if (heard != NULL && is_owner(view, heard, claim)) {
         touch(c, server, heard, input->now_ms);
     }
 }
 
-static void own(struct checker *c, unsigned server,
-                const struct replica_input *input, uint64_t id,
-                uint64_t attachment)
+static bool is_owner(const struct checker_view *view, const struct heard *heard,
+                     struct claim claim)
 {
-    struct heard *heard = find(c, id);
+    uint64_t server_id, attachment;
 
-    if (heard != NULL) {
-        heard->owner_id = input->peer_id;
-        heard->owner_attachment = attachment;
-        touch(c, server, heard, input->now_ms);
+    if (view->replica == NULL) {
+        return heard->owner_id == claim.server_id;
     }
+    return inspect_session_owner(view->replica, claim.session_id, &server_id,
+                                 &attachment) &&
+           server_id == claim.server_id &&
+           (claim.attachment == 0 || attachment == claim.attachment);
 }
 
-static void take_status(struct checker *c, unsigned server,
-                        const struct replica_input *input)
+/* STATUS and RECLAIM: many sessions; the attachment too in the second. */
+static void take_list(struct checker *c, unsigned server,
+                      const struct checker_view *view,
+                      const struct replica_input *input)
 {
     const struct peer_msg *msg = input->message;
-    struct slice ids;
+    bool reclaim = msg->type == PEER_RECLAIM;
+    size_t size = reclaim ? PEER_RECLAIM_SIZE : PEER_STATUS_SIZE;
 
-    if (msg->payloads_count == 0) {
-        return;
-    }
-    for (ids = blob_bytes(msg->payloads[0]); ids.len >= ID_SIZE;
-         ids = slice_after(ids, ID_SIZE)) {
-        struct heard *heard = find(c, bytes_load64(ids.ptr));
+    for (uint32_t i = 0; i < msg->payloads_count; i++) {
+        struct slice list = blob_bytes(msg->payloads[i]);
 
-        if (heard != NULL && heard->owner_id == input->peer_id &&
-            heard->reign == c->servers[server].reign) {
-            touch(c, server, heard, input->now_ms);
-        }
-    }
-}
+        for (; list.len >= size; list = slice_after(list, size)) {
+            struct claim claim = {.session_id = bytes_load64(list.ptr),
+                                  .server_id = input->peer_id,
+                                  .attachment =
+                                      reclaim ? bytes_load64(list.ptr + 8) : 0};
 
-static void take_reclaim(struct checker *c, unsigned server,
-                         const struct replica_input *input)
-{
-    const struct peer_msg *msg = input->message;
-    struct slice list;
-
-    if (msg->payloads_count == 0) {
-        return;
-    }
-    for (list = blob_bytes(msg->payloads[0]); list.len >= RECLAIM_SIZE;
-         list = slice_after(list, RECLAIM_SIZE)) {
-        struct heard *heard = find(c, bytes_load64(list.ptr));
-
-        /* The first that asks a new leader becomes the owner. */
-        if (heard != NULL && heard->reign != c->servers[server].reign) {
-            own(c, server, input, bytes_load64(list.ptr),
-                bytes_load64(list.ptr + 8));
+            touch_owned(c, server, view, input, claim);
         }
     }
 }

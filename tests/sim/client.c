@@ -279,10 +279,11 @@ void client_opened(struct clients *clients, struct client *client)
     client->state = CLIENT_OPEN;
     client->until_us = 0;
     client->first = 0;
-    client->pong = 0;
+    client->passed = 0;
     client->pings = 0;
     client->auths = 0;
     client->said_us = sim_now_us(clients->sim);
+    client->steady_us = client->touched_us = client->said_us;
     buf_clear(&clients->out);
     work_set_watches(clients, client);
     client_say(clients, client);

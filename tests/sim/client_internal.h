@@ -31,7 +31,8 @@ struct ask_part {
 struct ask {
     int32_t xid;
     enum zk_op op;
-    uint64_t serial;  /* of all requests of this client */
+    uint64_t serial; /* of all requests of this client */
+    uint64_t sent_us;
     zxid_t seen;      /* by anybody, when it was sent */
     zxid_t relative;  /* of setWatches */
     zxid_t committed; /* its txn; 0: none so far */
@@ -76,7 +77,8 @@ struct client {
     zxid_t zxid_process; /* the same, as this process knows it */
     zxid_t floor;        /* no header of this connection is below it */
     zxid_t first;        /* of the first answer on this connection; 0: none */
-    zxid_t pong;         /* highest of a ping's answer on this connection */
+    zxid_t before;       /* highest of all before the answer being looked at */
+    zxid_t passed;       /* highest of an event or a ping on this connection */
     uint64_t committed_serial; /* of the last request that became a txn */
 
     struct ask asks[ASKS_MAX]; /* a circle */
@@ -90,6 +92,9 @@ struct client {
     uint64_t values; /* written so far */
     bool need_parents, idle;
 
+    /* Requests sent from steady_us to touched_us were answered, without long
+     * breaks between them. */
+    uint64_t steady_us, touched_us, ping_us;
     uint64_t heard_us, said_us, until_us; /* until: silent, or dial no earlier,
                                            * or wait no longer */
     /* Drawn once. */
@@ -151,6 +156,8 @@ void take_packet(struct clients *clients, struct client *client,
                  struct slice frame);
 
 /* ---- checker_linear.c */
+void linear_attended(struct clients *clients, struct client *client,
+                     uint64_t sent_us); /* a request that was answered */
 void linear_committed(void *clients, zxid_t zxid, const struct txn *txn);
 void linear_handshake(struct clients *clients, struct client *client,
                       const struct zk_connect_response *response);

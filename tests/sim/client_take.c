@@ -117,6 +117,9 @@ static bool take_passing(struct clients *clients, struct client *client,
                  client->index, header->err, header->xid, *asked);
     }
     *asked -= *asked > 0;
+    if (header->xid == ZK_XID_PING) {
+        linear_attended(clients, client, client->ping_us);
+    }
     return true;
 }
 
@@ -141,6 +144,7 @@ static void take_answer(struct clients *clients, struct client *client,
         return;
     }
     sim_count(clients->sim, "requests answered");
+    linear_attended(clients, client, ask->sent_us);
     linear_answer(clients, client, ask, &reply);
     linear_arm(clients, client, ask, &reply);
     learn(clients, client, ask, &reply);

@@ -46,7 +46,9 @@ void work_ping(struct clients *clients, struct client *client)
 {
     struct client_request request = {.xid = ZK_XID_PING, .op = ZK_OP_PING};
 
-    client->pings++;
+    if (client->pings++ == 0) {
+        client->ping_us = sim_now_us(clients->sim);
+    }
     client_request_encode(&request, &clients->out);
 }
 
@@ -121,6 +123,7 @@ struct ask *work_ask(struct clients *clients, struct client *client,
     ask->xid = ++client->xid;
     ask->op = op;
     ask->serial = ++client->serial;
+    ask->sent_us = sim_now_us(clients->sim);
     ask->seen = clients->seen;
     ask->committed = 0;
     ask->doubtful = false;

@@ -177,6 +177,24 @@ const struct model_state *model_at(const struct model *model, struct slice path,
     return found->forgot || zxid < model->horizon ? NULL : &absent;
 }
 
+const struct model_state *model_next(const struct model *model,
+                                     struct slice path, zxid_t zxid)
+{
+    const struct path *found = find_path(model, path);
+    const struct model_state *next = NULL;
+
+    for (uint32_t i = found == NULL ? 0 : found->count; i-- > 0;) {
+        const struct model_state *state =
+            &found->states[(found->first + i) % found->capacity];
+
+        if (state->zxid <= zxid) {
+            break;
+        }
+        next = state;
+    }
+    return next;
+}
+
 /* What a state is, behind the one before it, to those who watch. */
 static bool tells(const struct model_state *before,
                   const struct model_state *state, enum zk_event_type type)

@@ -46,6 +46,9 @@ zxid_t model_zxid(const struct model *model); /* of the last txn */
 /* NULL: too long ago to say. Until the next apply. */
 const struct model_state *model_at(const struct model *model, struct slice path,
                                    zxid_t zxid);
+/* Its next state behind zxid; NULL: none. */
+const struct model_state *model_next(const struct model *model,
+                                     struct slice path, zxid_t zxid);
 /* The first change in (after, upto] that a watch of this kind tells; 0: none,
  * or too long ago. */
 enum model_watch { MODEL_WATCH_DATA, MODEL_WATCH_CHILD };
