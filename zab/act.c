@@ -114,6 +114,9 @@ void zab_truncate(struct zab *zab, zxid_t after, struct zab_effects *effects)
     if (zab->stored > after) {
         zab->stored = after;
     }
+    if (zab->log_base > after) {
+        zab->log_base = after;
+    }
     if (zab->tree == ZAB_TREE_WHOLE) {
         zab->read_seq = 0; /* it may bring what is cut off */
     }

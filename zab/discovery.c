@@ -8,6 +8,8 @@ static const uint8_t no_cluster[PEER_CLUSTER_ID_SIZE];
 static void keep_synced(struct zab *zab, struct zab_effects *effects);
 static void hear_all(struct zab *zab);
 static void choose_epoch(struct zab *zab, struct zab_effects *effects);
+static bool have_all_asked(const struct zab *zab);
+static bool is_chosen(const struct zab *zab);
 static void begin_anew(struct zab *zab, uint32_t above,
                        struct zab_effects *effects);
 static void tell_epoch(struct zab *zab, uint64_t peers,
@@ -80,6 +82,10 @@ void discovery_on_follower_info(struct zab *zab, size_t peer,
     }
     learner->stage = LEARNER_ASKED;
     learner->voting = learner->voter && msg->follower_info.voting;
+    learner->fresh = msg->follower_info.epoch_current == 0;
+    if (learner->fresh && is_chosen(zab) && !zab->epoch_of_all) {
+        learner->voting = false;
+    }
     learner->epoch_accepted = msg->epoch;
     learner->progressed = zab->ticks;
     on_asked(zab, peer, effects);
@@ -141,6 +147,7 @@ static void keep_synced(struct zab *zab, struct zab_effects *effects)
         if (learner->stage == LEARNER_SYNCED) {
             learner->stage = LEARNER_ASKED;
             learner->in_place = true;
+            learner->fresh = false;
             learner->epoch_accepted = zab->epoch;
             learner->read_seq = 0; /* it goes on when it has taken it up */
         } else if (learner->stage > LEARNER_ASKED) {
@@ -159,27 +166,36 @@ static void hear_all(struct zab *zab)
     }
 }
 
-/* With a quorum of voting ones: above all that any of them has promised. */
+/* With a quorum of voting ones: above all that any of them has promised. Those
+ * that vote in the first election may have lost a promise with their disk: they
+ * count when all voters have asked, and the epoch is above all of theirs. */
 static void choose_epoch(struct zab *zab, struct zab_effects *effects)
 {
-    uint64_t voting = zab_bit(zab->self), asked = 0;
+    bool all = have_all_asked(zab);
+    bool fresh = all || zab->config.bootstrap || MUTATION(34);
+    uint64_t asked = 0, voting = 0;
     uint32_t highest = zab->accepted_asked;
 
+    if (!zab_blank(zab) || fresh) {
+        voting |= zab_bit(zab->self);
+    }
     if (highest < zab->epoch_floor) {
         highest = zab->epoch_floor;
     }
     for (size_t i = 0; i < zab->peers_count; i++) {
         const struct zab_peer *learner = &zab->peers[i];
+        bool counts = learner->voting && (!learner->fresh || fresh);
 
         if (learner->stage == LEARNER_NONE) {
             continue;
         }
         asked |= zab_bit(i);
-        if (learner->voting) {
+        if (counts) {
             voting |= zab_bit(i);
-            if (highest < learner->epoch_accepted) {
-                highest = learner->epoch_accepted;
-            }
+        }
+        if ((counts || (all && learner->voter)) &&
+            highest < learner->epoch_accepted) {
+            highest = learner->epoch_accepted;
         }
     }
     if (!quorum_holds(&zab->quorum, voting)) {
@@ -191,8 +207,29 @@ static void choose_epoch(struct zab *zab, struct zab_effects *effects)
     }
     zab->epoch = highest + 1;
     zab->epoch_chosen = true;
+    zab->epoch_of_all = fresh;
+    for (size_t i = 0; i < zab->peers_count; i++) {
+        zab->peers[i].voting = (voting & zab_bit(i)) != 0;
+    }
     zab_store_epochs(zab, zab->epoch, zab->current_asked, effects);
     tell_epoch(zab, asked, effects);
+}
+
+static bool have_all_asked(const struct zab *zab)
+{
+    for (size_t i = 0; i < zab->peers_count; i++) {
+        if (zab->peers[i].voter && i != zab->self &&
+            zab->peers[i].stage == LEARNER_NONE) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static bool is_chosen(const struct zab *zab)
+{
+    return zab_is_leader(zab) &&
+           (zab->phase != ZAB_PHASE_DISCOVERY || zab->epoch_chosen);
 }
 
 /* One of them has promised this epoch, or a later one, to somebody else. */
@@ -265,7 +302,7 @@ static void on_asked(struct zab *zab, size_t peer, struct zab_effects *effects)
         } else {
             leader_go_on(zab, effects);
         }
-    } else if (zab->phase != ZAB_PHASE_DRAINING) {
+    } else { /* also while draining: it may be needed for that */
         tell_epoch(zab, zab_bit(peer), effects);
     }
 }

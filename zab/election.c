@@ -25,6 +25,7 @@ static void choose(struct zab *zab);
 static bool is_willing(const struct zab *zab, uint64_t candidate);
 static bool is_better(const struct zab_vote *a, const struct zab_vote *b);
 static void decide(struct zab *zab, struct zab_effects *effects);
+static bool is_first_vote(const struct zab *zab);
 static void elected(struct zab *zab, uint64_t id, struct zab_effects *effects);
 static bool is_first(const struct zab *zab);
 static bool is_shunned(const struct zab *zab, size_t peer);
@@ -313,10 +314,7 @@ static bool is_better(const struct zab_vote *a, const struct zab_vote *b)
 static void decide(struct zab *zab, struct zab_effects *effects)
 {
     uint64_t votes = zab_bit(zab->self);
-    /* The first election is unanimous: a voter that wants otherwise may be
-     * about to lead those that have lost their disks since. */
-    bool blank = zab_blank(zab) && !zab->config.bootstrap && !MUTATION(34);
-    bool everybody = true;
+    bool unanimous = is_first_vote(zab), everybody = true;
 
     if (zab->vote.candidate == 0) {
         return;
@@ -330,7 +328,7 @@ static void decide(struct zab *zab, struct zab_effects *effects)
         if (peer->known && peer->round == zab->round &&
             peer->vote.candidate == zab->vote.candidate) {
             votes |= zab_bit(i);
-        } else if (!peer->known || peer->vote.candidate != 0 || blank) {
+        } else if (!peer->known || peer->vote.candidate != 0 || unanimous) {
             everybody = false;
         }
     }
@@ -344,7 +342,8 @@ static void decide(struct zab *zab, struct zab_effects *effects)
     }
     if (everybody) {
         ZAB_MARK(zab, ELECTION_ALL_AGREE);
-    } else if (!blank && zab->ticks - zab->vote_since >= ELECTION_WAIT_TICKS) {
+    } else if (!unanimous &&
+               zab->ticks - zab->vote_since >= ELECTION_WAIT_TICKS) {
         ZAB_MARK(zab, ELECTION_WAITED);
     } else {
         return;
@@ -353,6 +352,20 @@ static void decide(struct zab *zab, struct zab_effects *effects)
         ZAB_MARK(zab, ELECTION_BLANK);
     }
     elected(zab, zab->vote.candidate, effects);
+}
+
+/* A blank one for a blank one: all must want it. A voter that wants otherwise
+ * may be about to lead those that have lost their disks since. */
+static bool is_first_vote(const struct zab *zab)
+{
+    uint64_t id = zab->vote.candidate;
+    size_t candidate = zab_member_index(zab, id);
+
+    if (!zab_blank(zab) || zab->config.bootstrap || MUTATION(34)) {
+        return false;
+    }
+    return candidate == zab->self ||
+           (candidate != SIZE_MAX && zab->peers[candidate].blank);
 }
 
 static void elected(struct zab *zab, uint64_t id, struct zab_effects *effects)

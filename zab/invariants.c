@@ -252,7 +252,8 @@ static void mix_peer(uint64_t *hash, const struct zab *zab,
     if (peer->stage == LEARNER_NONE) {
         return;
     }
-    mix(hash, (uint64_t)peer->voting << 4 | (uint64_t)peer->in_place << 3 |
+    mix(hash, (uint64_t)peer->fresh << 5 | (uint64_t)peer->voting << 4 |
+                  (uint64_t)peer->in_place << 3 |
                   (uint64_t)peer->promised << 2 |
                   (uint64_t)peer->snap_needed << 1 | peer->snap_last);
     mix(hash, (uint64_t)peer->epoch_accepted << 32 | peer->link_epoch);
@@ -290,7 +291,7 @@ static void mix_leader(uint64_t *hash, const struct zab *zab)
     }
     mix(hash, zab->initial);
     mix(hash, zab->committed_told);
-    mix(hash, zab->epoch_chosen);
+    mix(hash, (uint64_t)zab->epoch_chosen << 1 | zab->epoch_of_all);
     mix_age(hash, zab, zab->began, zab->config.ticks_init_max);
     mix_age(hash, zab, zab->in_place_at, EPOCH_IN_PLACE_TICKS);
     mix(hash, zab->round_sent - zab->round_done);

@@ -81,6 +81,7 @@ struct zab_peer {
     /* Leader: the learner at the other end of PEER_LINK_LEARNER. */
     enum learner_stage stage;
     bool voting;              /* counted in quorums */
+    bool fresh;               /* it never took up an epoch */
     bool in_place;            /* was synced when the epoch changed in place */
     uint32_t epoch_accepted;  /* of its FOLLOWER_INFO */
     uint64_t heard, said;     /* zab->ticks when it, when we last did */
@@ -194,6 +195,7 @@ struct zab {
     zxid_t initial;         /* logged when we began the epoch */
     zxid_t committed_told;  /* leader_tell_committed() has got to here */
     bool epoch_chosen;      /* DISCOVERY: a quorum has asked, NEW_EPOCH is out */
+    bool epoch_of_all;      /* all voters had: fresh ones count */
     uint64_t began;         /* ticks: of this phase, or a learner's progress */
     uint64_t in_place_at;   /* ticks of the last epoch change for a voter */
     uint32_t epoch_floor;   /* the next epoch must be above this */
