@@ -592,8 +592,8 @@ static bool waits_for_disk(const struct zab *zab)
     return quorum_holds(&zab->quorum, acks | zab_bit(zab->self));
 }
 
-/* One that has promised another epoch than the one to be taken up is no help in
- * that. */
+/* One that has only asked to follow, as it has promised a later epoch than
+ * ours, is no help: nothing is committed with it. */
 static bool hears_quorum(const struct zab *zab)
 {
     uint64_t heard = zab_bit(zab->self);
@@ -603,6 +603,8 @@ static bool hears_quorum(const struct zab *zab)
 
         if (learner->up[PEER_LINK_LEARNER] &&
             zab->ticks - learner->heard <= zab->config.ticks_leader_timeout &&
+            (zab->phase == ZAB_PHASE_DISCOVERY ||
+             learner->stage != LEARNER_ASKED) &&
             (zab->phase != ZAB_PHASE_SYNC || learner->stage > LEARNER_ASKED)) {
             heard |= zab_bit(i);
         }
