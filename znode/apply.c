@@ -1,5 +1,6 @@
 #include "base/check.h"
 #include "base/mem.h"
+#include "base/mutation.h"
 #include "znode/path.h"
 #include "znode/tree_internal.h"
 
@@ -91,12 +92,14 @@ static void begin(struct tree *tree, zxid_t zxid, const struct txn *txn,
 static bool is_done(const struct apply_work *work, const struct tree *tree)
 {
     const struct txn *txn = work->txn;
+    const struct znode *next;
 
     if (quota_is_counting(&tree->quotas)) {
         return false;
     }
     if (txn->op == ZK_OP_CLOSE_SESSION) {
-        return ephemerals_first(&tree->ephemerals, txn->session_id) == NULL;
+        next = ephemerals_first(&tree->ephemerals, txn->session_id);
+        return next == NULL || (MUTATION(20) && next->czxid + 4 >= work->zxid);
     }
     return work->next == (txn->op == ZK_OP_MULTI ? txn->multi.count : 1);
 }
