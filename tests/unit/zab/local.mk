@@ -2,11 +2,18 @@ if UNIT_TESTS
 check_PROGRAMS += tests/unit-zab
 TESTS += tests/unit-zab
 tests_unit_zab_SOURCES = \
+	tests/support/fake_disk.c tests/support/fake_disk.h \
 	tests/unit/zab/alone.c tests/unit/zab/alone.h \
+	tests/unit/zab/net.c tests/unit/zab/net.h \
+	tests/unit/zab/net_effects.c tests/unit/zab/net_internal.h \
+	tests/unit/zab/net_links.c \
+	tests/unit/zab/pupil.c tests/unit/zab/pupil.h \
 	tests/unit/zab/test_barrier.c \
 	tests/unit/zab/test_boot.c \
 	tests/unit/zab/test_election.c \
 	tests/unit/zab/test_history.c \
+	tests/unit/zab/test_links.c \
+	tests/unit/zab/test_net.c \
 	tests/unit/zab/test_quorum.c \
 	tests/unit/zab/test_text.c \
 	tests/unit/zab/test_zab.c
