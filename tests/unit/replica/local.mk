@@ -20,6 +20,7 @@ tests_unit_replica_SOURCES = \
 	tests/unit/replica/test_role.c \
 	tests/unit/replica/test_sessions.c \
 	tests/unit/replica/test_slices.c \
+	tests/unit/replica/test_snap.c \
 	tests/unit/replica/test_storm.c \
 	tests/unit/replica/test_watches.c \
 	tests/unit/replica/trio.c tests/unit/replica/trio.h

@@ -310,6 +310,7 @@ static void carry_out(struct rig *rig)
                 }
                 break;
             case REPLICA_STORE:
+                rig->asked[effect->store.type]++;
                 fake_disk_submit(rig->disk, &effect->store);
                 effect->store.payload = NULL; /* taken over */
                 break;

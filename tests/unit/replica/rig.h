@@ -31,6 +31,7 @@ struct rig {
     int64_t now_ms, wall_ms;
     bool serving, fatal;
     size_t steps;       /* so far */
+    size_t asked[16];   /* of the disk, by enum store_op_type */
     size_t effects_max; /* of one step */
     size_t bytes_max;   /* sent to clients in one step */
 };

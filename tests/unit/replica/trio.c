@@ -8,6 +8,7 @@
 static void on_peer(struct rig *rig, const struct replica_effect *effect);
 static void on_message(struct trio *trio, uint64_t id, enum peer_link link,
                        const struct peer_msg *msg);
+static void synchronize(struct trio *trio, uint64_t id, zxid_t zxid);
 static void on_vote(struct trio *trio, uint64_t id,
                     const struct peer_msg *vote);
 static void on_connect(struct trio *trio, const struct replica_effect *effect);
@@ -39,6 +40,7 @@ void trio_finish(struct trio *trio)
     for (size_t i = 0; i < PEER_TYPES; i++) {
         blob_unref(trio->payloads[i]);
     }
+    blob_unref(trio->snapshot);
     buf_finish(&trio->text);
 }
 
@@ -309,8 +311,7 @@ static void on_message(struct trio *trio, uint64_t id, enum peer_link link,
                 ->new_epoch.cluster_id[0] = 1;
             break;
         case PEER_ACK_EPOCH:
-            answer(trio, id, PEER_SYNC_DIFF, trio->epoch, msg->zxid);
-            answer(trio, id, PEER_NEW_LEADER, trio->epoch, msg->zxid);
+            synchronize(trio, id, msg->zxid);
             break;
         case PEER_ACK_NEW_LEADER:
             answer(trio, id, PEER_UP_TO_DATE, trio->epoch, msg->zxid);
@@ -318,6 +319,25 @@ static void on_message(struct trio *trio, uint64_t id, enum peer_link link,
         default:
             break;
     }
+}
+
+static void synchronize(struct trio *trio, uint64_t id, zxid_t zxid)
+{
+    struct peer_msg *chunk;
+
+    if (trio->snapshot == NULL) {
+        answer(trio, id, PEER_SYNC_DIFF, trio->epoch, zxid);
+        answer(trio, id, PEER_NEW_LEADER, trio->epoch, zxid);
+        return;
+    }
+    answer(trio, id, PEER_SYNC_SNAP, trio->epoch, trio->zxid);
+    chunk = answer(trio, id, PEER_SNAP_CHUNK, trio->epoch, trio->zxid);
+    chunk->snap.number = 1;
+    chunk->snap.last = true;
+    chunk->payloads_count = 1;
+    trio->queue[(trio->first + trio->count - 1) % TRIO_QUEUE_MAX].payload =
+        trio->snapshot;
+    answer(trio, id, PEER_NEW_LEADER, trio->epoch, trio->zxid);
 }
 
 /* All vote for member 3, in the round that the server is in. */
@@ -428,6 +448,9 @@ static struct trio_input *enqueue(struct trio *trio, uint64_t id,
 
 static void step(struct trio *trio, struct trio_input *in)
 {
+    if (in->payload != NULL) {
+        in->msg.payloads = &in->payload;
+    }
     rig_step(trio->rig, &(struct replica_input){.type = in->type,
                                                 .link = in->link,
                                                 .peer_id = in->peer_id,

@@ -16,6 +16,7 @@ struct trio_input {
     enum peer_link link;
     uint64_t peer_id;
     struct peer_msg msg;
+    struct blob *payload;
 };
 
 struct trio {
@@ -26,8 +27,10 @@ struct trio {
     bool links[RIG_MEMBERS_MAX + 1]; /* quorum links that are up */
     bool dropped[RIG_MEMBERS_MAX + 1];
     bool promised[RIG_MEMBERS_MAX + 1];
-    uint32_t epoch; /* the leader's */
-    zxid_t zxid;    /* member 3's last proposal */
+    uint32_t epoch;        /* the leader's */
+    zxid_t zxid;           /* member 3's last proposal */
+    struct blob *snapshot; /* sent instead of a DIFF, as of zxid; dropped at the
+                            * end */
     struct trio_input queue[TRIO_QUEUE_MAX];
     size_t first, count;
     struct buf text;
