@@ -8,13 +8,16 @@ tests_unit_zab_SOURCES = \
 	tests/unit/zab/net_effects.c tests/unit/zab/net_internal.h \
 	tests/unit/zab/net_links.c \
 	tests/unit/zab/pupil.c tests/unit/zab/pupil.h \
+	tests/unit/zab/rig.c tests/unit/zab/rig.h \
 	tests/unit/zab/test_barrier.c \
 	tests/unit/zab/test_boot.c \
+	tests/unit/zab/test_discovery.c \
 	tests/unit/zab/test_election.c \
 	tests/unit/zab/test_history.c \
 	tests/unit/zab/test_links.c \
 	tests/unit/zab/test_net.c \
 	tests/unit/zab/test_quorum.c \
+	tests/unit/zab/test_sync_leader.c \
 	tests/unit/zab/test_text.c \
 	tests/unit/zab/test_zab.c
 tests_unit_zab_CFLAGS = $(test_cflags)
