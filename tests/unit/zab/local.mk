@@ -14,6 +14,7 @@ tests_unit_zab_SOURCES = \
 	tests/unit/zab/test_discovery.c \
 	tests/unit/zab/test_election.c \
 	tests/unit/zab/test_history.c \
+	tests/unit/zab/test_leader.c \
 	tests/unit/zab/test_links.c \
 	tests/unit/zab/test_net.c \
 	tests/unit/zab/test_quorum.c \

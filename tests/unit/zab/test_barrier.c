@@ -4,6 +4,7 @@
 #include <criterion/criterion.h>
 
 #include "tests/unit/zab/alone.h"
+#include "tests/unit/zab/rig.h"
 
 #define INPUTS 6
 
@@ -127,4 +128,220 @@ Test(zab_barrier, one_at_every_place_of_a_full_window)
         cr_assert_eq(alone.events[i].is_barrier, i % 2 == 1);
     }
     alone_finish(&alone);
+}
+
+/* ---- among many */
+
+static void lead(struct rig *rig, unsigned voters, unsigned observers,
+                 uint64_t learners)
+{
+    rig_init(rig, voters, observers);
+    rig_had(rig, 3, 5);
+    rig_lead(rig, learners);
+}
+
+static uint64_t done(const struct rig *rig)
+{
+    uint64_t number = 0;
+    size_t i = rig_find(rig, ZAB_BARRIER_DONE, 0);
+
+    for (; i != SIZE_MAX; i = rig_find(rig, ZAB_BARRIER_DONE, i + 1)) {
+        number = rig->events[i].what;
+    }
+    return number;
+}
+
+Test(zab_barrier, a_quorum_is_asked)
+{
+    struct rig rig;
+
+    lead(&rig, 5, 1, BIT(2) | BIT(3) | BIT(4) | BIT(6));
+    rig_barrier(&rig);
+    cr_assert_eq(done(&rig), 0);
+    cr_assert_eq(rig_sent(&rig, PEER_PING, 2)->msg.ping.number, 1);
+    cr_assert_eq(rig_sent(&rig, PEER_PING, 2)->peers, BIT(1) | BIT(2) | BIT(3));
+    rig_pong(&rig, 2, 0); /* of a heartbeat before */
+    rig_pong(&rig, 2, 1);
+    cr_assert_eq(done(&rig), 0);
+    rig_pong(&rig, 2, 1);
+    cr_assert_eq(done(&rig), 0);
+    rig_pong(&rig, 4, 1);
+    cr_assert_eq(done(&rig), 1);
+    cr_assert_eq(rig_mark(&rig, ZAB_MARK_BARRIER_BY_PING), 1);
+    rig_finish(&rig);
+}
+
+/* raft #397: an answer to what was asked before it says nothing about it. */
+Test(zab_barrier, a_round_that_began_before_it_is_no_proof)
+{
+    struct rig rig;
+
+    lead(&rig, 3, 0, BIT(2) | BIT(3));
+    rig_barrier(&rig);
+    rig_barrier(&rig);
+    cr_assert_eq(rig_sent_count(&rig, PEER_PING, 2), 1); /* one at a time */
+    rig_pong(&rig, 2, 1);
+    cr_assert_eq(done(&rig), 1);
+    cr_assert_eq(rig_sent(&rig, PEER_PING, 2)->msg.ping.number, 2);
+    rig_pong(&rig, 3, 1); /* late */
+    cr_assert_eq(done(&rig), 1);
+    rig_pong(&rig, 3, 2);
+    cr_assert_eq(done(&rig), 2);
+    rig_finish(&rig);
+}
+
+Test(zab_barrier, however_many_come_each_is_done)
+{
+    struct rig rig;
+
+    lead(&rig, 3, 0, BIT(2));
+    rig_barrier(&rig);
+    for (uint64_t i = 1; i <= 100; i++) {
+        rig_barrier(&rig);
+        rig_forget(&rig);
+        rig_pong(&rig, 2, i);
+        cr_assert_eq(done(&rig), i);
+    }
+    rig_finish(&rig);
+}
+
+Test(zab_barrier, a_later_proposal_says_it_too)
+{
+    struct rig rig;
+    size_t commit, at;
+
+    lead(&rig, 3, 0, BIT(2) | BIT(3));
+    rig_propose(&rig, 10);
+    rig_barrier(&rig); /* a round is out, its answers are lost */
+    rig_barrier(&rig); /* and the next one waits for it */
+    rig_propose(&rig, 10);
+    rig_store(&rig);
+    rig_forget(&rig);
+    rig_ack(&rig, 2, Z(4, 2));
+    cr_assert_eq(done(&rig), 2);
+    cr_assert_eq(rig_mark(&rig, ZAB_MARK_BARRIER_BY_ACK), 2);
+    cr_assert_null(rig_sent(&rig, PEER_PING, 2));
+    /* Deliver and commit 4.1, done, deliver and commit 4.2. */
+    at = rig_find(&rig, ZAB_BARRIER_DONE, 0);
+    commit = rig_find_sent(&rig, PEER_COMMIT, 3, 0);
+    cr_assert_lt(commit, at);
+    cr_assert_eq(rig.events[commit].msg.zxid, Z(4, 1));
+    commit = rig_find_sent(&rig, PEER_COMMIT, 3, commit + 1);
+    cr_assert_gt(commit, at);
+    cr_assert_eq(rig.events[commit].msg.zxid, Z(4, 2));
+    cr_assert_eq(rig.events[rig_find(&rig, ZAB_DELIVER, 0)].what, Z(4, 1));
+    cr_assert_lt(rig_find(&rig, ZAB_DELIVER, 0), at);
+    cr_assert_eq(rig.events[rig_find(&rig, ZAB_DELIVER, at)].what, Z(4, 2));
+    rig_finish(&rig);
+}
+
+/* One answered, another one acknowledged what came later. */
+Test(zab_barrier, answers_and_acks_are_counted_together)
+{
+    struct rig rig;
+
+    lead(&rig, 5, 0, BIT(2) | BIT(3));
+    rig_barrier(&rig);
+    rig_propose(&rig, 10);
+    rig_ack(&rig, 2, Z(4, 1));
+    cr_assert_eq(done(&rig), 0);
+    rig_pong(&rig, 3, 1);
+    cr_assert_eq(done(&rig), 1);
+    rig_finish(&rig);
+}
+
+Test(zab_barrier, waits_for_what_was_proposed_before_it)
+{
+    struct rig rig;
+
+    lead(&rig, 3, 0, BIT(2));
+    rig_propose(&rig, 10);
+    rig_barrier(&rig);
+    rig_pong(&rig, 2, 1);
+    cr_assert_eq(done(&rig), 0);
+    rig_store(&rig);
+    cr_assert_eq(done(&rig), 0);
+    rig_ack(&rig, 2, Z(4, 1));
+    cr_assert_eq(done(&rig), 1);
+    cr_assert_lt(rig_find_sent(&rig, PEER_COMMIT, 2, 0),
+                 rig_find(&rig, ZAB_BARRIER_DONE, 0));
+    rig_finish(&rig);
+}
+
+/* Nobody answers who was asked; who comes later is asked, too. */
+Test(zab_barrier, a_learner_that_comes_back_is_asked_again)
+{
+    struct rig rig;
+
+    lead(&rig, 3, 0, BIT(2));
+    rig_barrier(&rig);
+    rig_link(&rig, 2, false);
+    rig_join(&rig, 3);
+    cr_assert_eq(rig_sent(&rig, PEER_PING, 3)->msg.ping.number, 1);
+    rig_pong(&rig, 3, 1);
+    cr_assert_eq(done(&rig), 1);
+    rig_finish(&rig);
+}
+
+/* It may have promised a later epoch before it came here. */
+Test(zab_barrier, who_has_not_taken_up_our_epoch_is_no_proof)
+{
+    struct rig rig;
+    struct rig_history has;
+
+    lead(&rig, 5, 0, BIT(2) | BIT(3));
+    has = rig_same(&rig);
+    rig_link(&rig, 4, true);
+    rig_ask(&rig, 4, 3);
+    rig_promise(&rig, 4, &has);
+    rig_barrier(&rig);
+    cr_assert_null(rig_sent(&rig, PEER_PING, 4));
+    rig_pong(&rig, 2, 1);
+    cr_assert_eq(done(&rig), 0);
+    rig_take_up(&rig, 4, Z(3, 5));
+    cr_assert_eq(done(&rig), 0);
+    rig_pong(&rig, 4, 1); /* now it was asked */
+    cr_assert_eq(done(&rig), 1);
+    rig_finish(&rig);
+}
+
+Test(zab_barrier, is_void_when_leadership_ends)
+{
+    struct rig rig;
+
+    lead(&rig, 3, 0, BIT(2));
+    rig_barrier(&rig);
+    rig_tick(&rig, 36);
+    cr_assert(rig_is(&rig, "election"));
+    cr_assert_eq(done(&rig), 0);
+    cr_assert_eq(rig_mark(&rig, ZAB_MARK_BARRIER_VOID), 1);
+    rig_finish(&rig);
+}
+
+/* A new epoch in place is a matter of ours: what waits goes on waiting. */
+Test(zab_barrier, lives_through_an_epoch_in_place)
+{
+    struct rig rig;
+    struct rig_history has;
+
+    lead(&rig, 3, 0, BIT(2));
+    rig_barrier(&rig);
+    rig_link(&rig, 3, true);
+    rig_ask(&rig, 3, 7);
+    cr_assert(rig_is(&rig, "discovery"));
+    rig_barrier(&rig);
+    cr_assert_eq(done(&rig), 0);
+    has = rig_same(&rig);
+    rig_promise(&rig, 2, &has);
+    rig_store(&rig);
+    rig_take_up(&rig, 2, Z(3, 5));
+    rig_store(&rig);
+    cr_assert(rig_is(&rig, "leading"));
+    cr_assert_eq(done(&rig), 0);
+    rig_pong(&rig, 2, 1);
+    cr_assert_eq(done(&rig), 1);
+    rig_pong(&rig, 2, 2);
+    cr_assert_eq(done(&rig), 2);
+    cr_assert_eq(rig_mark(&rig, ZAB_MARK_BARRIER_VOID), 0);
+    rig_finish(&rig);
 }
