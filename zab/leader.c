@@ -377,7 +377,7 @@ static void commit(struct zab *zab)
  * quorum. */
 static zxid_t highest_ack(const struct zab *zab)
 {
-    zxid_t highest = 0;
+    zxid_t highest = quorum_acked(&zab->quorum, zab->acked);
 
     for (size_t i = 0; i < zab->peers_count; i++) {
         if (i != zab->self && zab->acked[i] > highest) {
@@ -540,12 +540,11 @@ static void drop_silent(struct zab *zab, struct zab_effects *effects)
 static const char *silence_of(const struct zab *zab,
                               const struct zab_peer *learner)
 {
-    bool waits = learner->stage == LEARNER_ASKED || learner->promised ||
-                 learner->stage >= LEARNER_TAKEN_UP || learner->read_seq != 0;
+    bool waits = learner->stage == LEARNER_ASKED ||
+                 learner->stage >= LEARNER_TAKEN_UP ||
+                 (learner->stage == LEARNER_PROMISING && learner->promised) ||
+                 learner->read_seq != 0;
 
-    if (learner->stage >= LEARNER_SNAP && learner->stage < LEARNER_TAKEN_UP) {
-        waits = learner->read_seq != 0;
-    }
     if (zab->ticks - learner->heard > zab->config.ticks_sync_max) {
         return "silent";
     }
