@@ -10,6 +10,7 @@ static void learn_voters(struct checker *c, const struct zab *zab);
 static void role_changed(struct checker *c, unsigned server,
                          const struct checker_view *view,
                          const struct replica_input *input);
+static void note_in_place(struct checker *c, uint32_t epoch);
 static void look_at_store(struct checker *c, unsigned server,
                           const struct checker_view *view,
                           const struct store_op *op, int64_t now_ms);
@@ -145,8 +146,10 @@ void checker_step(struct checker *c, unsigned server,
                   const struct replica_effect *effects, size_t count)
 {
     const struct zab *zab = inspect_zab(replica);
-    struct checker_view view = {
-        .role = zab_role(zab), .epoch = zab_epoch(zab), .replica = replica};
+    struct checker_view view = {.role = zab_role(zab),
+                                .epoch = zab_epoch(zab),
+                                .committed = zab_committed(zab),
+                                .replica = replica};
 
     inspect_point(replica, &view.point);
     if (c->voters == 0) {
@@ -223,13 +226,24 @@ static void role_changed(struct checker *c, unsigned server,
 
     if (view->role == ZAB_LEADING) {
         checker_log_leader(c, server, view->epoch);
-        if (s->role != ZAB_LEADING) {
+        if (s->role == ZAB_LEADING) {
+            note_in_place(c, view->epoch);
+        } else {
             s->reign = ++c->reign_last;
             s->reign_ms = input->now_ms;
         }
     }
     s->role = view->role;
     s->epoch = view->epoch;
+}
+
+static void note_in_place(struct checker *c, uint32_t epoch)
+{
+    struct reign *reign = checker_log_reign(c, epoch);
+
+    if (reign != NULL) {
+        reign->in_place = true;
+    }
 }
 
 static void look_at_store(struct checker *c, unsigned server,

@@ -32,6 +32,7 @@ struct reign {
     unsigned leader; /* 0: nobody yet */
     uint32_t life;
     bool broadcast; /* it has proposed */
+    bool in_place;  /* it led the one before too */
     zxid_t initial; /* what it had before its first own proposal */
     struct entry *entries;
     size_t count, capacity;
@@ -69,6 +70,7 @@ struct heard {
 struct checker_view {
     enum zab_role role;
     uint32_t epoch;
+    zxid_t committed; /* as zab says */
     struct inspect_point point;
     const struct replica *replica; /* NULL in tests */
 };

@@ -196,6 +196,7 @@ static void proposed(struct checker *c, unsigned server,
     struct reign *reign = checker_log_reign(c, epoch);
     struct entry *entry;
     struct txn txn;
+    zxid_t had; /* in place: what waits in replica/ is known to it */
 
     if (reign == NULL) {
         return;
@@ -220,12 +221,13 @@ static void proposed(struct checker *c, unsigned server,
         if (epoch > c->broadcast_epoch) {
             c->broadcast_epoch = epoch;
         }
-        if (reign->initial != 0 && (view->point.zxid < reign->initial)) {
+        had = reign->in_place ? view->committed : view->point.zxid;
+        if (had < reign->initial) {
             sim_fail(c->sim,
                      "PrimaryIntegrity: server %u proposes 0x%llx, it has "
                      "delivered 0x%llx of 0x%llx only",
                      server, (unsigned long long)op->zxid,
-                     (unsigned long long)view->point.zxid,
+                     (unsigned long long)had,
                      (unsigned long long)reign->initial);
         }
     }
