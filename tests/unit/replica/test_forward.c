@@ -260,10 +260,11 @@ Test(replica_forward, what_the_old_leader_answered_is_void_with_its_link)
     rig_expect(other, "1 create z1 /a\n");
 }
 
-Test(replica_forward, no_more_is_in_flight_than_the_leader_keeps, .init = NULL)
+Test(replica_forward, no_more_is_in_flight_than_the_leader_keeps)
 {
     struct txn txn;
 
+    end();
     rig_init(&rig);
     trio_init(&trio, &rig, false);
     rig.config.outstanding_max = 2;

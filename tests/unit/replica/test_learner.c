@@ -119,8 +119,9 @@ Test(replica_learner, a_sync_is_answered_behind_a_quorums_word)
     cr_assert_eq(trio.last[PEER_SYNC_REPLY].sync_reply.origin_request, 101);
 }
 
-Test(replica_learner, what_cannot_be_proposed_yet_waits_in_order, .init = NULL)
+Test(replica_learner, what_cannot_be_proposed_yet_waits_in_order)
 {
+    end();
     begin_with(2);
     trio.acks[1] = trio.acks[2] = false;
     ask(101, request_create("/a", "", ZK_PERSISTENT));

@@ -105,8 +105,9 @@ Test(replica_snap, no_checkpoint_of_the_old_tree_behind_its_end)
     expect_new_tree();
 }
 
-Test(replica_snap, a_checkpoint_in_the_making_is_not_stored, .init = NULL)
+Test(replica_snap, a_checkpoint_in_the_making_is_not_stored)
 {
+    end();
     rig_init(&rig);
     rig.config.slice_units = 4;
     trio_init(&trio, &rig, false);
