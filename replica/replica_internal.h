@@ -90,7 +90,7 @@ struct conn {
     uint64_t session_id;
     uint64_t attachment; /* origin_request of its handshake: with our server id
                           * the owner that the leader knows the session by */
-    zxid_t zxid_sent; /* highest of a header: never goes back */
+    zxid_t zxid_sent;    /* highest of a header: never goes back */
     struct auth_list auth;
     struct conn_counts counts;
     int64_t touched_ms;
@@ -143,7 +143,7 @@ struct barrier {
 
 /* Leader: what a learner sent and what waits while half a txn is applied. */
 struct remote {
-    uint64_t server_id; /* 0: its link is gone */
+    uint64_t server_id;   /* 0: its link is gone */
     struct peer_msg msg;  /* without payloads */
     struct blob *payload; /* our reference, or NULL */
     struct zk_auth *auth; /* msg's, and what it points to, in one piece that is
@@ -245,7 +245,7 @@ struct replica {
     bool tree_outdated;
     unsigned ends_queued; /* of roles, not taken up: what r thinks it is, zab
                            * is not any more */
-    unsigned holds; /* inspect_hold() */
+    unsigned holds;       /* inspect_hold() */
 
     struct fifo queue; /* struct queued */
     struct delivery delivery;
@@ -273,7 +273,7 @@ struct replica {
     uint64_t barrier_last;
 
     /* Between leader and learner. */
-    struct fifo remotes;    /* leader: struct remote */
+    struct fifo remotes;                /* leader: struct remote */
     uint32_t remotes_held[MEMBERS_MAX]; /* of each member, by index */
     bool locals_turn;       /* of our own clients, before more remotes */
     struct fifo placed;     /* learner: struct placed */
@@ -483,7 +483,8 @@ void digest_tell(struct replica *r); /* behind each 128th txn: the leader tells,
                                       * a learner compares */
 void digest_on_message(struct replica *r, const struct peer_msg *msg);
 
-/* ---- learner.c (leader's side of what learners send), forward.c (learner's) */
+/* ---- learner.c (leader's side of what learners send), forward.c (learner's)
+ */
 /* msg: borrowed. */
 void learner_message(struct replica *r, uint64_t server_id,
                      const struct peer_msg *msg);

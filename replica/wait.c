@@ -1,6 +1,8 @@
 #include "base/check.h"
 #include "replica/replica_internal.h"
 
+static void refused(struct replica *r, const struct barrier *barrier,
+                    const struct wait *wait);
 static void tell(struct replica *r, const struct barrier *barrier,
                  zxid_t place);
 static void drop_front(struct replica *r);
@@ -106,7 +108,6 @@ void barriers_tell(struct replica *r, uint64_t number, zxid_t place)
 void barrier_answer(struct replica *r, const struct barrier *barrier)
 {
     struct wait wait;
-    struct client_reply reply;
 
     if (!wait_take(r, barrier->origin_request, &wait)) {
         return;
@@ -116,28 +117,34 @@ void barrier_answer(struct replica *r, const struct barrier *barrier)
             handshake_answer(r, &wait, 0);
             break;
         case WAIT_SYNC:
+        case WAIT_WRITE:
             if (barrier->kind == BARRIER_SYNC) {
                 client_answer_sync(r, barrier->origin_request, &wait);
-                break;
+            } else {
+                refused(r, barrier, &wait);
             }
-            /* fall through */
-        case WAIT_WRITE:
-            reply = (struct client_reply){
-                .xid = wait.xid,
-                .op = wait.op,
-                .zxid = r->zxid_delivered,
-                .code = barrier->code,
-            };
-            if (barrier->parts_count > 0) {
-                write_refused_multi(r, barrier, &reply);
-            }
-            client_answer_wait(r, barrier->origin_request, &wait, &reply);
             break;
         case WAIT_NEW_SESSION:
         case WAIT_NOBODY:
             UNREACHABLE();
     }
     blob_unref(wait.frame);
+}
+
+static void refused(struct replica *r, const struct barrier *barrier,
+                    const struct wait *wait)
+{
+    struct client_reply reply = {
+        .xid = wait->xid,
+        .op = wait->op,
+        .zxid = r->zxid_delivered,
+        .code = barrier->code,
+    };
+
+    if (barrier->parts_count > 0) {
+        write_refused_multi(r, barrier, &reply);
+    }
+    client_answer_wait(r, barrier->origin_request, wait, &reply);
 }
 
 static void tell(struct replica *r, const struct barrier *barrier, zxid_t place)
