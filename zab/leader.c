@@ -91,7 +91,6 @@ void leader_on_barrier(struct zab *zab, uint64_t number,
     struct zab_barrier barrier = {number, zab->logged, zab->round_sent + 1};
     size_t count = zab->barriers.count;
     struct zab_barrier *last = NULL;
-    bool pushed;
 
     CHECK(number > 0);
     if (count > 0) {
@@ -101,9 +100,11 @@ void leader_on_barrier(struct zab *zab, uint64_t number,
     if (last != NULL && last->place == barrier.place &&
         last->round == barrier.round) {
         last->number = number; /* done up to a number: they are one */
-    } else {
-        pushed = ring_push(&zab->barriers, &barrier);
-        CHECK(pushed);
+    } else if (!ring_push(&zab->barriers, &barrier)) {
+        /* Our disk is slow: round upon round was answered and nothing is
+         * delivered. The last one waits for this one's. */
+        CHECK(last != NULL);
+        *last = barrier;
     }
     leader_go_on(zab, effects);
 }
