@@ -191,6 +191,10 @@ void checker_look(struct checker *c, unsigned server,
             look_at_store(c, server, view, &effects[i].store, input->now_ms);
         }
     }
+    if (view->role == ZAB_LEADING) {
+        /* Clients hear of a txn while half of it is applied. */
+        checker_log_committed(c, server, view->committed);
+    }
     if (view->point.zxid != s->delivered) {
         checker_log_delivered(c, server, view);
     }
