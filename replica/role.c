@@ -60,8 +60,6 @@ void role_end(struct replica *r)
     r->leader_id = 0;
     if (r->leading) {
         lead_end(r);
-    } else {
-        placed_drop(r);
     }
     close_waiting(r);
     status_begin(r);
@@ -175,6 +173,7 @@ static void lead_end(struct replica *r)
     while (r->barriers.count > 0) {
         fifo_pop(&r->barriers);
     }
+    r->disks_low = 0;
     r->containers_at = 0;
     r->containers_count = 0;
 }

@@ -242,9 +242,13 @@ Test(replica_role, a_leader_that_loses_its_quorum_gives_up_what_it_proposed)
     cr_assert_eq(rig_view(rig).znodes, 5); /* / and zookeeper's own */
     cr_assert_eq(rig_view(rig).sessions, 2);
     peers_expect(&peers, "2 reclaim bytes=20 (0x100000200000001 0 10000)\n");
+    /* And when it leads again, nothing is left of it. */
+    peers_lose_leader(&peers);
+    peers_be_led(&peers);
+    rig_ask(rig, idle, request_create("/a", "", ZK_PERSISTENT));
+    rig_expect(idle, "1 create z1 /a\n");
 }
 
-/* Only then is it a leader for its clients: what they see is whole. */
 Test(replica_role, a_new_leader_gives_all_sessions_their_time_afresh)
 {
     struct test_client *client;

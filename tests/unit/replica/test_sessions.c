@@ -1,4 +1,5 @@
-/* Sessions across servers: opened, resumed, moved, reclaimed, kept alive. */
+/* Sessions across servers, as their leader has them: opened, resumed, moved,
+ * reclaimed, kept alive. */
 #include <criterion/criterion.h>
 #include <stdio.h>
 #include <string.h>
@@ -21,8 +22,6 @@ static void end(void)
 }
 
 TestSuite(replica_sessions, .init = begin, .fini = end);
-
-/* ---- what learners say */
 
 static void say_open(uint64_t from, uint64_t request)
 {
@@ -111,25 +110,6 @@ static void say_status(uint64_t from, uint64_t session_id, bool disk_low)
     peers_say(&peers, from, &msg);
 }
 
-static void say_moved(uint64_t session_id, uint64_t attachment)
-{
-    struct peer_msg msg = {.type = PEER_SESSION_MOVED};
-
-    msg.session_moved.session_id = session_id;
-    msg.session_moved.attachment = attachment;
-    peers_say(&peers, peers.leader, &msg);
-}
-
-static void say_revalidated(uint64_t request, zxid_t place, bool ok)
-{
-    struct peer_msg msg = {.type = PEER_REVALIDATE_REPLY, .zxid = place};
-
-    msg.revalidate_reply.origin_request = request;
-    msg.revalidate_reply.timeout_ms = 8000;
-    msg.revalidate_reply.ok = ok;
-    peers_say(&peers, peers.leader, &msg);
-}
-
 static void mute(bool muted)
 {
     for (int id = 2; id <= 5; id++) {
@@ -159,8 +139,6 @@ static void expect_moved(uint64_t id, uint64_t session_id, uint64_t attachment)
              (unsigned long long)session_id, (unsigned long long)attachment);
     peers_expect(&peers, line);
 }
-
-/* ---- the leader */
 
 Test(replica_sessions, a_learners_session_has_its_servers_id)
 {
@@ -329,7 +307,9 @@ Test(replica_sessions, what_is_closing_is_refused)
     id = open_at(2, 77);
     rig->now_ms += 20000;
     rig_tick(rig, 0); /* its close is proposed */
+    say_reclaim(2, 77, id, 10000);
     say_resume(3, 88, id, secret);
+    expect_moved(2, id, 77);
     rig_settle(rig);
     snprintf(lines, sizeof(lines),
              "3 revalidate-reply zxid=2.2 session=0x%llx timeout=0"
@@ -360,6 +340,31 @@ Test(replica_sessions, what_is_committed_and_not_yet_applied_is_not_unknown)
              " request=88 ok\n",
              (unsigned long long)id, (unsigned long long)id);
     peers_expect(&peers, lines);
+}
+
+Test(replica_sessions, nor_is_it_unknown_to_a_client_here)
+{
+    struct test_client *writer, *client;
+    struct peer_msg ack = {.type = PEER_ACK, .epoch = 2};
+
+    rig->config.slice_units = 4; /* one delivery in each step */
+    peers_lead(&peers);
+    writer = rig_connect(rig);
+    client = rig_open(rig);
+    mute(true);
+    rig_send(rig, writer, request_create("/a", "", ZK_PERSISTENT));
+    rig_send(rig, writer, request_create("/b", "", ZK_PERSISTENT));
+    say_open(2, 77);
+    rig_settle(rig);
+    mute(false);
+    ack.zxid = zxid_make(2, 4);
+    peers_say(&peers, 2, &ack); /* all three are committed */
+    cr_assert_lt(rig_view(rig).zxid, ack.zxid);
+    client->session_id = UINT64_C(2) << 56 | ack.zxid;
+    memcpy(client->password, secret, 16);
+    rig_handshake(rig, client);
+    rig_settle(rig);
+    rig_expect(client, "session 10000\n");
 }
 
 Test(replica_sessions, learners_reclaim_what_nobody_else_has)
@@ -417,6 +422,38 @@ Test(replica_sessions, a_reclaim_of_any_length_is_read_to_its_end)
     msg.payloads_count = 1;
     peers_say(&peers, 2, &msg);
     expect_moved(2, UINT64_C(0x101010101010101), UINT64_C(0x101010101010101));
+}
+
+Test(replica_sessions, who_speaks_for_a_session_is_there)
+{
+    uint64_t resumed, reclaimed, silent;
+
+    peers_lead(&peers);
+    resumed = open_at(2, 77);
+    reclaimed = open_at(2, 78);
+    silent = open_at(2, 79);
+    peers_pass(&peers, 8000);
+    say_resume(3, 88, resumed, secret);
+    say_reclaim(2, 78, reclaimed, 10000);
+    peers_pass(&peers, 5000);
+    cr_assert_eq(session_of(resumed).id, resumed);
+    cr_assert_eq(session_of(reclaimed).id, reclaimed);
+    cr_assert_eq(session_of(silent).id, 0);
+}
+
+/* A new leader knows of nobody's disk what the last one knew. */
+Test(replica_sessions, a_learners_disk_is_forgotten_with_its_leader)
+{
+    struct test_client *client;
+
+    peers_lead(&peers);
+    say_status(2, 0, true);
+    say_status(3, 0, true);
+    peers_lose_leader(&peers);
+    peers_be_led(&peers);
+    client = rig_connect(rig);
+    rig_ask(rig, client, request_create("/a", "", ZK_PERSISTENT));
+    rig_expect(client, "1 create z2 /a\n");
 }
 
 /* ClickHouse Keeper 121361. */
@@ -481,225 +518,4 @@ Test(replica_sessions, writes_need_room_on_a_quorum_of_disks)
     rig_expect(client, "5 create z4 /b\n");
     rig_expect_log(rig, "disk_low server=3");
     rig_expect_log(rig, "disk_has_room server=2");
-}
-
-/* ---- a learner */
-
-Test(replica_sessions, a_learner_asks_for_a_session)
-{
-    struct test_client *client;
-    struct txn txn;
-
-    peers_follow(&peers, 2);
-    client = rig_open(rig);
-    test_client_connect(client, INT32_MAX, &rig->frame);
-    rig_frame(rig, client, buf_bytes(&rig->frame));
-    rig_settle(rig);
-    peers_expect(&peers, "2 open-session timeout=40000 request=0\n");
-    rig_expect(client, "");
-    txn = peers_opened(&peers, 1);
-    peers_propose(&peers, &txn);
-    rig_settle(rig);
-    rig_expect(client, "");
-    peers_commit(&peers);
-    rig_settle(rig);
-    rig_expect(client, "session 10000\n");
-    cr_assert_eq(client->session_id, UINT64_C(1) << 56 | 1);
-    cr_assert_arr_eq(client->password, peers.password, 16);
-}
-
-/* What the session's old connection had in flight is delivered by then. */
-Test(replica_sessions, a_resume_is_answered_in_its_place)
-{
-    struct test_client *client;
-    struct txn txn;
-
-    peers_follow(&peers, 2);
-    client = peers_connect(&peers, 1);
-    rig_hang_up(rig, client);
-    rig_resume(rig, client);
-    peers_expect(&peers, "2 revalidate session=0x100000000000001"
-                         " timeout=10000 request=1\n");
-    peers.session_id = client->session_id;
-    txn = peers_create(&peers, "/late");
-    txn.origin_id = 3;
-    peers_propose(&peers, &txn);
-    rig_settle(rig);
-    say_revalidated(peers.asked, peers_last(&peers), true);
-    rig_settle(rig);
-    rig_expect(client, "");
-    peers_commit(&peers);
-    rig_settle(rig);
-    rig_expect(client, "session 8000\n");
-    rig_ask(rig, client, request_watch(ZK_OP_EXISTS, "/late", false));
-    rig_expect(client, "1 exists z2 v0 c0\n");
-}
-
-Test(replica_sessions, a_refused_resume_is_told_as_expired)
-{
-    struct test_client *client;
-
-    peers_follow(&peers, 2);
-    client = peers_connect(&peers, 1);
-    rig_hang_up(rig, client);
-    rig_resume(rig, client);
-    say_revalidated(peers.asked, peers_last(&peers), false);
-    rig_settle(rig);
-    cr_assert(client->refused);
-    cr_assert(client->closed);
-    cr_assert_eq(rig_view(rig).sessions, 1); /* it says so, no more */
-}
-
-Test(replica_sessions, with_half_a_password_it_is_nobodys_session)
-{
-    static const uint8_t hello[] = {
-        [14] = 0x27, [15] = 0x10, [16] = 1, [23] = 1, [27] = 4, [31] = 0};
-    struct test_client *client;
-
-    peers_follow(&peers, 2);
-    peers_connect(&peers, 1);
-    client = rig_open(rig);
-    rig_frame(rig, client, slice_make(hello, sizeof(hello)));
-    peers_expect(&peers, "2 revalidate session=0x0 timeout=10000 request=1\n");
-}
-
-/* The leader does not know of it, and has said so to the wrong one. */
-Test(replica_sessions, a_resume_here_closes_the_old_connection_here)
-{
-    struct test_client *old, *new;
-
-    peers_follow(&peers, 2);
-    old = peers_connect(&peers, 1);
-    new = rig_open(rig);
-    new->session_id = old->session_id;
-    memcpy(new->password, old->password, 16);
-    rig_handshake(rig, new);
-    cr_assert_not(old->closed); /* anybody could say so */
-    say_revalidated(peers.asked, peers_last(&peers), true);
-    rig_settle(rig);
-    cr_assert(old->closed);
-    rig_expect(new, "session 8000\n");
-    cr_assert_not(new->closed);
-}
-
-/* ZOOKEEPER-710 and kin. */
-Test(replica_sessions, a_session_that_moved_closes_its_connection_only)
-{
-    uint64_t first, second;
-    struct test_client *client;
-
-    peers_follow(&peers, 2);
-    client = peers_connect(&peers, 1);
-    first = peers.asked;
-    say_moved(client->session_id, first + 1);
-    say_moved(client->session_id + 1, first);
-    cr_assert_not(client->closed);
-    rig_hang_up(rig, client);
-    rig_resume(rig, client); /* back again */
-    second = peers.asked;
-    say_moved(client->session_id, first);
-    say_revalidated(second, peers_last(&peers), true);
-    rig_settle(rig);
-    rig_expect(client, "session 8000\n");
-    say_moved(client->session_id, first);
-    cr_assert_not(client->closed);
-    say_moved(client->session_id, second);
-    cr_assert(client->closed);
-}
-
-Test(replica_sessions, a_session_may_move_before_its_resume_is_answered)
-{
-    struct test_client *client;
-
-    peers_follow(&peers, 2);
-    client = peers_connect(&peers, 1);
-    rig_hang_up(rig, client);
-    rig_resume(rig, client);
-    say_moved(client->session_id, peers.asked);
-    cr_assert(client->closed);
-    say_revalidated(peers.asked, peers_last(&peers), true);
-    rig_settle(rig);
-    rig_expect(client, "");
-}
-
-/* ZOOKEEPER-417: nobody lived to tell us. */
-Test(replica_sessions, a_txn_of_it_from_elsewhere_shows_that_it_moved)
-{
-    struct test_client *client;
-    struct txn txn;
-
-    peers_follow(&peers, 2);
-    client = peers_connect(&peers, 1);
-    peers.session_id = client->session_id;
-    txn = peers_create(&peers, "/a");
-    txn.origin_id = 3;
-    peers_lose_leader(&peers);
-    rig_send(rig, client, request_create("/stray", "", ZK_PERSISTENT));
-    peers_gain_leader(&peers, 2);
-    peers_forget(&peers);
-    peers_deliver(&peers, &txn);
-    cr_assert(client->closed);
-    peers_expect(&peers, "");
-}
-
-Test(replica_sessions, each_session_heard_of_is_said_once_in_100_ms)
-{
-    struct test_client *one, *two;
-
-    peers_follow(&peers, 2);
-    one = peers_connect(&peers, 1);
-    two = peers_connect(&peers, 2);
-    peers_pass(&peers, 100);
-    peers_forget(&peers);
-    for (int i = 0; i < 5; i++) {
-        rig_send(rig, one, request_plain(ZK_OP_PING));
-        rig_send(rig, two, request_plain(ZK_OP_PING));
-        rig_send(rig, one, request_watch(ZK_OP_EXISTS, "/", false));
-        peers_pass(&peers, 20);
-    }
-    peers_expect(&peers,
-                 "2 status bytes=16 0x100000000000001 0x100000000000002\n");
-    peers_pass(&peers, 1000);
-    peers_expect(&peers, ""); /* silence is not reported */
-    rig_send(rig, two, request_plain(ZK_OP_PING));
-    peers_pass(&peers, 100);
-    peers_expect(&peers, "2 status bytes=8 0x100000000000002\n");
-}
-
-/* Its pings stand in its socket: that is our doing, or the leader's. */
-Test(replica_sessions, whom_we_do_not_read_is_not_silent)
-{
-    struct test_client *client;
-
-    peers_finish(&peers);
-    peers_init(&peers, 1, 3, 0);
-    rig->config.reads_held_max = 2;
-    peers_follow(&peers, 2);
-    client = peers_connect(&peers, 1);
-    rig_send(rig, client, request_create("/a", "", ZK_PERSISTENT));
-    rig_send(rig, client, request_watch(ZK_OP_EXISTS, "/", false));
-    rig_send(rig, client, request_watch(ZK_OP_EXISTS, "/", false));
-    cr_assert(client->paused);
-    peers_pass(&peers, 200);
-    peers_forget(&peers);
-    peers_pass(&peers, 1000);
-    peers_expect(&peers, "2 status bytes=8 0x100000000000001\n"
-                         "2 status bytes=8 0x100000000000001\n");
-}
-
-Test(replica_sessions, a_full_disk_is_told_until_it_has_room)
-{
-    struct replica_input disk = {.type = REPLICA_DISK_SPACE};
-
-    peers_follow(&peers, 2);
-    peers_pass(&peers, 100);
-    peers_expect(&peers, "2 status\n"); /* also that there is room */
-    disk.disk.low = true;
-    rig_step(rig, &disk);
-    peers_pass(&peers, 100);
-    peers_expect(&peers, "2 status disk-low\n");
-    disk.disk.low = false;
-    rig_step(rig, &disk);
-    peers_pass(&peers, 500);
-    peers_expect(&peers, "2 status\n");
 }
