@@ -87,6 +87,7 @@ void discovery_on_follower_info(struct zab *zab, size_t peer,
         learner->voting = false;
     }
     learner->epoch_accepted = msg->epoch;
+    learner->confirm = zab->round_sent + 1;
     learner->progressed = zab->ticks;
     on_asked(zab, peer, effects);
 }
@@ -193,8 +194,7 @@ static void choose_epoch(struct zab *zab, struct zab_effects *effects)
         if (counts) {
             voting |= zab_bit(i);
         }
-        if ((counts || (all && learner->voter)) &&
-            highest < learner->epoch_accepted) {
+        if (learner->voter && highest < learner->epoch_accepted) {
             highest = learner->epoch_accepted;
         }
     }
@@ -282,14 +282,16 @@ static void on_asked(struct zab *zab, size_t peer, struct zab_effects *effects)
         zab->began = zab->ticks;
         if (!zab->epoch_chosen) {
             choose_epoch(zab, effects);
-        } else if (learner->voting && accepted >= zab->epoch) {
+        } else if (accepted > zab->epoch
+                       ? learner->voter
+                       : accepted == zab->epoch && learner->voting) {
             begin_anew(zab, accepted, effects);
         } else {
             tell_epoch(zab, zab_bit(peer), effects);
         }
         return;
     }
-    if (learner->voting && accepted > zab->epoch) {
+    if (learner->voter && accepted > zab->epoch) {
         /* It would not follow this epoch. Needed for one that is not taken up
          * yet, it makes us begin again; else it waits for the next one. */
         if (zab->epoch_floor < accepted) {

@@ -262,6 +262,7 @@ static void mix_peer(uint64_t *hash, const struct zab *zab,
     mix_age(hash, zab, peer->progressed, zab->config.ticks_init_max);
     mix(hash, zab->round_sent - peer->pinged);
     mix(hash, zab->round_sent - peer->pong);
+    mix(hash, peer->confirm > zab->round_done);
     mix(hash, peer->sent);
     mix(hash, peer->window);
     mix(hash, peer->committed_sent);

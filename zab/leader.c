@@ -19,6 +19,7 @@ static zxid_t highest_ack(const struct zab *zab);
 static enum proof proof_of(const struct zab *zab,
                            const struct zab_barrier *barrier);
 static void run_rounds(struct zab *zab, struct zab_effects *effects);
+static bool is_copied(const struct zab *zab);
 static bool round_is_over(const struct zab *zab);
 static bool is_wanted(const struct zab *zab);
 static void drain(struct zab *zab);
@@ -428,10 +429,14 @@ static void run_rounds(struct zab *zab, struct zab_effects *effects)
     }
     if (zab->round_done < zab->round_sent && round_is_over(zab)) {
         zab->round_done = zab->round_sent;
+        for (size_t i = 0; i < zab->peers_count; i++) {
+            sync_pump(zab, i, effects); /* one may have waited for it */
+        }
     }
-    if (zab->round_done == zab->round_sent && last != NULL &&
-        last->round > zab->round_sent && last->place == zab->logged &&
-        proof_of(zab, last) == PROOF_NONE) {
+    if (zab->round_done == zab->round_sent &&
+        (is_copied(zab) ||
+         (last != NULL && last->round > zab->round_sent &&
+          last->place == zab->logged && proof_of(zab, last) == PROOF_NONE))) {
         zab->round_sent++;
     }
     if (zab->round_done == zab->round_sent) {
@@ -447,6 +452,22 @@ static void run_rounds(struct zab *zab, struct zab_effects *effects)
         }
     }
     ping(zab, peers, zab->epoch, zab->round_sent, effects);
+}
+
+/* Does one take a copy that waits for the next round? */
+static bool is_copied(const struct zab *zab)
+{
+    for (size_t i = 0; i < zab->peers_count; i++) {
+        const struct zab_peer *learner = &zab->peers[i];
+
+        if (learner->voter && !learner->voting &&
+            learner->stage >= LEARNER_SNAP &&
+            learner->stage <= LEARNER_STREAM &&
+            learner->confirm > zab->round_sent) {
+            return true;
+        }
+    }
+    return false;
 }
 
 static bool round_is_over(const struct zab *zab)
@@ -472,7 +493,7 @@ static bool is_wanted(const struct zab *zab)
     for (size_t i = 0; i < zab->peers_count; i++) {
         const struct zab_peer *learner = &zab->peers[i];
 
-        if (learner->stage == LEARNER_ASKED && learner->voting &&
+        if (learner->stage == LEARNER_ASKED && learner->voter &&
             learner->epoch_accepted > zab->epoch) {
             return true;
         }

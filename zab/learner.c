@@ -91,9 +91,6 @@ void learner_on_message(struct zab *zab, size_t peer,
         return;
     }
     zab->heard = zab->ticks;
-    if (peer_msg_is_replicas(msg->type)) {
-        return;
-    }
     broken = on_message(zab, msg, effects);
     if (broken != NULL) {
         zab_drop_peer(zab, PEER_LINK_LEADER, peer, broken, effects);
@@ -247,7 +244,8 @@ static const char *on_new_epoch(struct zab *zab, const struct peer_msg *msg,
                                 struct zab_effects *effects)
 {
     bool voting = zab_voting(zab), new_id;
-    uint32_t floor = voting ? zab->accepted_asked : zab->current_asked;
+    /* Blank or not: a promise is one as long as it is remembered. */
+    uint32_t floor = zab->accepted_asked;
 
     /* A learner in the middle of synchronization is dropped by a leader that
      * changes its epoch. */

@@ -46,6 +46,7 @@ static const char *send_records(struct zab *zab, size_t peer,
 static bool is_next(const struct zab *zab, zxid_t before, zxid_t zxid);
 static void fell_behind(struct zab *zab, size_t peer,
                         struct zab_effects *effects);
+static bool may_take_up(const struct zab *zab, const struct zab_peer *learner);
 static void send_new_leader(struct zab *zab, size_t peer,
                             struct zab_effects *effects);
 static void send_commit(struct zab *zab, size_t peer,
@@ -114,7 +115,8 @@ void sync_pump(struct zab *zab, size_t peer, struct zab_effects *effects)
     while (learner->sent < end &&
            send_piece(zab, zab_bit(peer), end, effects)) {
     }
-    if (learner->sent >= end && learner->stage == LEARNER_STREAM) {
+    if (learner->sent >= end && learner->stage == LEARNER_STREAM &&
+        may_take_up(zab, learner)) {
         send_new_leader(zab, peer, effects);
     }
     send_commit(zab, peer, effects);
@@ -126,6 +128,15 @@ void sync_inform(struct zab *zab, uint64_t peers, zxid_t zxid,
     while (zab->peers[first_of(peers)].sent < zxid &&
            send_piece(zab, peers, zxid, effects)) {
     }
+}
+
+/* What a blank one acknowledged before it lost it, another leader may have
+ * committed meanwhile: only of one that a quorum still follows, by a round
+ * begun after it came, is a copy whole. */
+static bool may_take_up(const struct zab *zab, const struct zab_peer *learner)
+{
+    return learner->voting || !learner->voter ||
+           (zab->role == ZAB_LEADING && zab->round_done >= learner->confirm);
 }
 
 bool sync_window_open(const struct zab *zab, size_t peer, size_t bytes)
@@ -273,6 +284,10 @@ void sync_forget(struct zab *zab, size_t peer, struct zab_effects *effects)
     learner->chunks_sent = learner->chunks_acked = 0;
     zab->acked[peer] = 0;
     zab->leader_acks &= ~zab_bit(peer);
+    if (zab->phase == ZAB_PHASE_DISCOVERY) {
+        /* Should it come with another disk, it has not promised. */
+        zab->epoch_acks &= ~zab_bit(peer);
+    }
 }
 
 /* The end of the latest epoch that stands in both histories, as far as both

@@ -89,6 +89,7 @@ struct zab_peer {
     uint64_t pinged;          /* highest round asked */
     uint64_t pinged_at;       /* zab->ticks */
     uint64_t pong;            /* highest round answered */
+    uint64_t confirm;         /* blank: takes up our epoch after this round */
     zxid_t sent;              /* its stream has got to here */
     zxid_t window;            /* acknowledged by it, counted or not */
     zxid_t committed_sent;    /* the last COMMIT or INFORM */
