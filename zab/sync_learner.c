@@ -44,7 +44,8 @@ const char *sync_learner_on_message(struct zab *zab, const struct peer_msg *msg,
             break;
     }
     if (MUTATION(3) && broken == NULL) {
-        zab_store_epochs(zab, zab->leader_epoch, zab->leader_epoch, effects);
+        learner_take_up(zab, effects);
+        zab->ack_leader_due = false;
     }
     return broken;
 }

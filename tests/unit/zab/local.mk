@@ -13,12 +13,15 @@ tests_unit_zab_SOURCES = \
 	tests/unit/zab/test_boot.c \
 	tests/unit/zab/test_discovery.c \
 	tests/unit/zab/test_election.c \
+	tests/unit/zab/test_follower.c \
 	tests/unit/zab/test_history.c \
 	tests/unit/zab/test_leader.c \
+	tests/unit/zab/test_learner.c \
 	tests/unit/zab/test_links.c \
 	tests/unit/zab/test_net.c \
 	tests/unit/zab/test_quorum.c \
 	tests/unit/zab/test_sync_leader.c \
+	tests/unit/zab/test_sync_learner.c \
 	tests/unit/zab/test_text.c \
 	tests/unit/zab/test_zab.c
 tests_unit_zab_CFLAGS = $(test_cflags)

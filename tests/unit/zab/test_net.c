@@ -6,21 +6,25 @@
 
 #include "tests/unit/zab/net.h"
 
-#define SEEDS 300
-#define EVENTS 3000
+#define SEEDS 400
+#define STORMS 40  /* and a calm behind every other */
+#define EVENTS 300 /* of a storm */
 
 /* How often what happens, in an event, per thousand. */
 struct weather {
     unsigned tick, propose, barrier, crash, start, cut, join, hold, release,
-        pause, go_on, resign, diverge, wipe;
+        pause, go_on, resign, diverge, wipe, strike, blackout;
 };
 
 static void draw(struct net *net, struct weather *weather);
 static void happen(struct net *net, const struct weather *weather);
 static void disturb(struct net *net, const struct weather *weather);
+static void strike(struct net *net, unsigned id);
+static void black_out(struct net *net);
 static void lose(struct net *net, const struct weather *weather);
 static bool likely(struct net *net, unsigned per_thousand);
 static unsigned drawn_server(struct net *net);
+static void mend(struct net *net);
 static void heal(struct net *net);
 static void run_seed(uint64_t seed);
 static void run_seeds(uint64_t from, uint64_t to);
@@ -138,12 +142,15 @@ static void run_seed(uint64_t seed)
     options.payload_max = prng_below(&prng, 4) == 0 ? 100000 : 0;
     net_init(net, &options);
     net_start_all(net);
-    draw(net, &weather);
-    if (prng_below(&prng, 2) == 0) {
-        net_run_until(net, net_all_serve, 300);
-    }
-    for (unsigned i = 0; i < EVENTS; i++) {
-        happen(net, &weather);
+    for (unsigned storm = 0; storm < STORMS; storm++) {
+        if (prng_below(&prng, 2) == 0) {
+            mend(net);
+            net_run(net, (unsigned)prng_below(&prng, 60));
+        }
+        draw(net, &weather);
+        for (unsigned i = 0; i < EVENTS; i++) {
+            happen(net, &weather);
+        }
     }
     heal(net);
     net_finish(net);
@@ -170,6 +177,8 @@ static void draw(struct net *net, struct weather *weather)
         .resign = (unsigned)prng_below(prng, 2),
         .diverge = (unsigned)prng_below(prng, 3),
         .wipe = (unsigned)prng_below(prng, 3),
+        .strike = (unsigned)prng_below(prng, 20),
+        .blackout = (unsigned)prng_below(prng, 4),
     };
 }
 
@@ -188,6 +197,12 @@ static void happen(struct net *net, const struct weather *weather)
     }
     disturb(net, weather);
     lose(net, weather);
+    if (likely(net, weather->strike)) {
+        strike(net, drawn_server(net));
+    }
+    if (likely(net, weather->blackout)) {
+        black_out(net);
+    }
     if (likely(net, weather->tick) || !net_step(net)) {
         net_tick(net);
     }
@@ -230,6 +245,54 @@ static void disturb(struct net *net, const struct weather *weather)
     }
 }
 
+/* At who leads or wants to, when it hurts most: with proposals that nobody or
+ * few have, or in the middle of discovery. */
+static void strike(struct net *net, unsigned id)
+{
+    struct net_server *server = &net->servers[id];
+    unsigned friend = drawn_server(net);
+
+    if (server->zab == NULL || zab_leader_id(server->zab) != id) {
+        return;
+    }
+    for (uint64_t i = prng_below(&net->prng, 6); i > 0; i--) {
+        (void)net_propose(net, id);
+    }
+    for (uint64_t i = prng_below(&net->prng, 12); i > 0; i--) {
+        (void)net_step(net);
+    }
+    if (server->zab == NULL || likely(net, 300)) {
+        return;
+    }
+    if (likely(net, 500)) {
+        net_crash(net, id);
+        return;
+    }
+    for (unsigned peer = 1; peer <= net->count; peer++) {
+        if (peer == id || peer == friend) {
+            continue;
+        }
+        if (likely(net, 500)) {
+            net_cut(net, id, peer);
+        } else {
+            net_hold(net, id, peer, true);
+        }
+    }
+}
+
+/* All lose power; most have it back at once. */
+static void black_out(struct net *net)
+{
+    for (unsigned id = 1; id <= net->count; id++) {
+        if (net->servers[id].zab != NULL) {
+            net_crash(net, id);
+        }
+        if (likely(net, 800)) {
+            net_start(net, id);
+        }
+    }
+}
+
 /* What takes votes away for a while. */
 static void lose(struct net *net, const struct weather *weather)
 {
@@ -262,8 +325,7 @@ static unsigned drawn_server(struct net *net)
     return 1 + (unsigned)prng_below(&net->prng, net->count);
 }
 
-/* Whatever happened: connected and left alone they settle, and go on. */
-static void heal(struct net *net)
+static void mend(struct net *net)
 {
     net_join_all(net);
     for (unsigned id = 1; id <= net->count; id++) {
@@ -274,6 +336,12 @@ static void heal(struct net *net)
         }
     }
     net_start_all(net);
+}
+
+/* Whatever happened: connected and left alone they settle, and go on. */
+static void heal(struct net *net)
+{
+    mend(net);
     net_run_until(net, net_all_equal, 500);
     for (unsigned i = 0; i < 3; i++) {
         net_run_until(net, net_all_serve, 100); /* an epoch may end here */
