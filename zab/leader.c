@@ -9,6 +9,7 @@
 /* How a barrier has become certain. */
 enum proof { PROOF_NONE, PROOF_ALONE, PROOF_ACK, PROOF_PONG };
 
+static void join_barriers(struct zab *zab);
 static void broadcast(struct zab *zab, zxid_t before, struct blob *proposal,
                       struct zab_effects *effects);
 static bool counts(const struct zab_peer *learner);
@@ -102,10 +103,11 @@ void leader_on_barrier(struct zab *zab, uint64_t number,
         last->round == barrier.round) {
         last->number = number; /* done up to a number: they are one */
     } else if (!ring_push(&zab->barriers, &barrier)) {
-        /* Our disk is slow: round upon round was answered and nothing is
-         * delivered. The last one waits for this one's. */
-        CHECK(last != NULL);
-        *last = barrier;
+        bool pushed;
+
+        join_barriers(zab);
+        pushed = ring_push(&zab->barriers, &barrier);
+        CHECK(pushed);
     }
     leader_go_on(zab, effects);
 }
@@ -289,6 +291,30 @@ void leader_end(struct zab *zab, const char *why, struct zab_effects *effects)
     zab->epoch_acks = 0;
     zab->leader_acks = 0;
     memset(zab->acked, 0, sizeof(zab->acked));
+}
+
+/* Our disk is slow: round upon round was answered and nothing is delivered.
+ * Those of one place become one, where the later one's round is over, or its
+ * answer comes with the acks of what was proposed since: then there is one for
+ * each zxid in flight, and two that wait for rounds. */
+static void join_barriers(struct zab *zab)
+{
+    size_t count = zab->barriers.count;
+    struct zab_barrier *last = NULL;
+
+    for (size_t i = 0; i < count; i++) {
+        const struct zab_barrier *first = ring_first(&zab->barriers);
+        struct zab_barrier barrier = *first;
+
+        ring_pop(&zab->barriers);
+        if (last != NULL && last->place == barrier.place &&
+            (barrier.round <= zab->round_done || barrier.place < zab->logged)) {
+            *last = barrier;
+        } else {
+            (void)ring_push(&zab->barriers, &barrier); /* has room */
+            last = ring_at(&zab->barriers, zab->barriers.count - 1);
+        }
+    }
 }
 
 /* To those whose stream is at the end; the others get there by their pump. */

@@ -345,3 +345,44 @@ Test(zab_barrier, lives_through_an_epoch_in_place)
     cr_assert_eq(rig_mark(&rig, ZAB_MARK_BARRIER_VOID), 0);
     rig_finish(&rig);
 }
+
+/* Rounds are answered, and our disk does nothing: each place keeps its own. */
+Test(zab_barrier, room_is_found_for_round_upon_round)
+{
+    struct rig rig;
+    uint64_t round = 0, last_of[3] = {0};
+    size_t at = 0;
+
+    rig_init(&rig, 3, 0);
+    rig_had(&rig, 3, 5);
+    rig.config.proposals_inflight_max = 3;
+    rig_lead(&rig, BIT(2));
+    for (unsigned i = 0; i < 3; i++) {
+        rig_propose(&rig, 10);
+        for (unsigned j = 0; j < 20; j++) {
+            rig_barrier(&rig);
+            rig_barrier(&rig);
+            if (rig_sent(&rig, PEER_PING, 2) != NULL) {
+                round = rig_sent(&rig, PEER_PING, 2)->msg.ping.number;
+                rig_pong(&rig, 2, round);
+            }
+        }
+        last_of[i] = rig.barriers;
+    }
+    cr_assert_gt(round, 20);
+    cr_assert_eq(done(&rig), 0);
+    rig_store(&rig);
+    rig_forget(&rig);
+    rig_ack(&rig, 2, Z(4, 3));
+    for (unsigned i = 0; i < 3; i++) {
+        at = rig_find(&rig, ZAB_DELIVER, at);
+        cr_assert_eq(rig.events[at].what, Z(4, i + 1));
+        at = rig_find(&rig, ZAB_BARRIER_DONE, at);
+        cr_assert_neq(at, SIZE_MAX);
+        if (i < 2) {
+            cr_assert_eq(rig.events[at].what, last_of[i]);
+            cr_assert_lt(at, rig_find(&rig, ZAB_DELIVER, at));
+        }
+    }
+    rig_finish(&rig);
+}
