@@ -1,6 +1,7 @@
 noinst_LIBRARIES += zab/libzab.a
 zab_libzab_a_SOURCES = \
 	zab/act.c \
+	zab/barrier.c \
 	zab/boot.c \
 	zab/discovery.c \
 	zab/election.c \

@@ -4,11 +4,11 @@
  * zab.c steps, dispatches and holds the table of phases; act.c is what every
  * phase does: effects, the one way to append and to deliver; invariants.c looks
  * at the whole after each step. boot.c brings tree and log back; election.c
- * finds a leader. Leader:
- * discovery.c (a new epoch), sync_leader.c (each learner's stream), leader.c
- * (propose, count, commit, barriers, heartbeats). Learner: learner.c
- * (connecting, promising, taking up), sync_learner.c (DIFF, TRUNC, SNAP),
- * follower.c (broadcast). Everything is one thread's. */
+ * finds a leader. Leader: discovery.c (a new epoch), sync_leader.c (each
+ * learner's stream), leader.c (propose, count, commit, heartbeats), barrier.c
+ * (what is certain). Learner: learner.c (connecting, promising, taking up),
+ * sync_learner.c (DIFF, TRUNC, SNAP), follower.c (broadcast). Everything is one
+ * thread's. */
 #ifndef CORRAL_ZAB_ZAB_INTERNAL_H
 #define CORRAL_ZAB_ZAB_INTERNAL_H
 
@@ -379,8 +379,6 @@ void sync_forget(struct zab *zab, size_t peer, struct zab_effects *effects);
 void leader_establish(struct zab *zab, struct zab_effects *effects);
 void leader_on_propose(struct zab *zab, struct blob *proposal,
                        struct zab_effects *effects);
-void leader_on_barrier(struct zab *zab, uint64_t number,
-                       struct zab_effects *effects);
 void leader_on_ack(struct zab *zab, size_t peer, const struct peer_msg *msg,
                    struct zab_effects *effects);
 void leader_on_pong(struct zab *zab, size_t peer, const struct peer_msg *msg,
@@ -392,11 +390,23 @@ void leader_go_on(struct zab *zab, struct zab_effects *effects);
 /* Up to here COMMIT and INFORM are to be sent; cumulative. */
 void leader_tell_committed(struct zab *zab, zxid_t zxid,
                            struct zab_effects *effects);
+/* In quorums of this epoch: it votes, and has taken the epoch up. */
+bool leader_counts(const struct zab_peer *learner);
+/* Leadership ends: learners' links are dropped, barriers void. */
+void leader_end(struct zab *zab, const char *why, struct zab_effects *effects);
+
+/* ---- barrier.c: leader */
+
+void leader_on_barrier(struct zab *zab, uint64_t number,
+                       struct zab_effects *effects);
 /* Tells of barriers whose place is at most this one and that are confirmed. */
 void leader_end_barriers(struct zab *zab, zxid_t place,
                          struct zab_effects *effects);
-/* Leadership ends: learners' links are dropped, barriers void. */
-void leader_end(struct zab *zab, const char *why, struct zab_effects *effects);
+/* Those that wait for one are asked, or the next one begins. */
+void barrier_run_rounds(struct zab *zab, struct zab_effects *effects);
+/* PING; number 0: only a heartbeat. peers may be 0. */
+void barrier_ping(struct zab *zab, uint64_t peers, uint32_t epoch,
+                  uint64_t number, struct zab_effects *effects);
 
 /* ---- learner.c */
 
