@@ -13,6 +13,7 @@ include $(srcdir)/tests/unit/server/local.mk
 include $(srcdir)/tests/unit/tools/local.mk
 include $(srcdir)/tests/sim/local.mk
 include $(srcdir)/tests/unit/sim/local.mk
+include $(srcdir)/tests/unit/scenarios/local.mk
 include $(srcdir)/tests/threads/local.mk
 include $(srcdir)/tests/fuzz/local.mk
 include $(srcdir)/tests/support/local.mk
