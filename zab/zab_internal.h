@@ -23,24 +23,25 @@
 #define SYNC_WINDOW_BYTES ((size_t)256 * 1024) /* unacknowledged, syncing */
 #define WINDOW_BYTES ((size_t)4 * 1024 * 1024) /* unacknowledged, synced */
 #define SNAP_CHUNKS_AHEAD 4U
-#define CHUNK_SIZE_MAX (256U * 1024) /* of a read: loaded or sent in one step */
+#define CHUNK_SIZE_MAX (256U * 1024) /* of a read: loaded or sent in one step \
+                                      */
 #define ELECTION_WAIT_TICKS 5U       /* for a better vote */
 #define EPOCH_IN_PLACE_TICKS 50U     /* at most one for a voter in so many */
 
 enum zab_phase {
-    ZAB_PHASE_NEW,       /* created, not stepped yet */
-    ZAB_PHASE_TREE,      /* the checkpoint is read into the tree */
-    ZAB_PHASE_REPLAY,    /* the log up to what is known committed, too */
-    ZAB_PHASE_ELECTION,  /* who leads? */
+    ZAB_PHASE_NEW,        /* created, not stepped yet */
+    ZAB_PHASE_TREE,       /* the checkpoint is read into the tree */
+    ZAB_PHASE_REPLAY,     /* the log up to what is known committed, too */
+    ZAB_PHASE_ELECTION,   /* who leads? */
     ZAB_PHASE_CONNECTING, /* learner: the link to the elected one is opened */
-    ZAB_PHASE_PROMISING, /* learner: FOLLOWER_INFO sent .. ACK_EPOCH sent */
-    ZAB_PHASE_SYNCING,   /* learner: its history is made the leader's */
-    ZAB_PHASE_FOLLOWING, /* learner: UP_TO_DATE has come */
-    ZAB_PHASE_DISCOVERY, /* leader: a new epoch is being promised */
-    ZAB_PHASE_SYNC,      /* leader: the epoch is being taken up */
-    ZAB_PHASE_LEADING,   /* leader: broadcast */
-    ZAB_PHASE_DRAINING,  /* leader: no more proposals in this epoch */
-    ZAB_PHASE_DAMAGED,   /* the disk's contents cannot be: the end */
+    ZAB_PHASE_PROMISING,  /* learner: FOLLOWER_INFO sent .. ACK_EPOCH sent */
+    ZAB_PHASE_SYNCING,    /* learner: its history is made the leader's */
+    ZAB_PHASE_FOLLOWING,  /* learner: UP_TO_DATE has come */
+    ZAB_PHASE_DISCOVERY,  /* leader: a new epoch is being promised */
+    ZAB_PHASE_SYNC,       /* leader: the epoch is being taken up */
+    ZAB_PHASE_LEADING,    /* leader: broadcast */
+    ZAB_PHASE_DRAINING,   /* leader: no more proposals in this epoch */
+    ZAB_PHASE_DAMAGED,    /* the disk's contents cannot be: the end */
     ZAB_PHASES_COUNT,
 };
 
@@ -80,27 +81,27 @@ struct zab_peer {
 
     /* Leader: the learner at the other end of PEER_LINK_LEARNER. */
     enum learner_stage stage;
-    bool voting;              /* counted in quorums */
-    bool fresh;               /* it never took up an epoch */
-    bool in_place;            /* was synced when the epoch changed in place */
-    uint32_t epoch_accepted;  /* of its FOLLOWER_INFO */
-    uint64_t heard, said;     /* zab->ticks when it, when we last did */
-    uint64_t progressed;      /* zab->ticks */
-    uint64_t pinged;          /* highest round asked */
-    uint64_t pinged_at;       /* zab->ticks */
-    uint64_t pong;            /* highest round answered */
-    uint64_t confirm;         /* blank: takes up our epoch after this round */
-    zxid_t sent;              /* its stream has got to here */
-    zxid_t window;            /* acknowledged by it, counted or not */
-    zxid_t committed_sent;    /* the last COMMIT or INFORM */
-    uint32_t link_epoch;      /* of our last NEW_EPOCH to it; 0: none */
-    bool promised;            /* ACK_EPOCH has come; sync_begin() has chosen: */
+    bool voting;             /* counted in quorums */
+    bool fresh;              /* it never took up an epoch */
+    bool in_place;           /* was synced when the epoch changed in place */
+    uint32_t epoch_accepted; /* of its FOLLOWER_INFO */
+    uint64_t heard, said;    /* zab->ticks when it, when we last did */
+    uint64_t progressed;     /* zab->ticks */
+    uint64_t pinged;         /* highest round asked */
+    uint64_t pinged_at;      /* zab->ticks */
+    uint64_t pong;           /* highest round answered */
+    uint64_t confirm;        /* blank: takes up our epoch after this round */
+    zxid_t sent;             /* its stream has got to here */
+    zxid_t window;           /* acknowledged by it, counted or not */
+    zxid_t committed_sent;   /* the last COMMIT or INFORM */
+    uint32_t link_epoch;     /* of our last NEW_EPOCH to it; 0: none */
+    bool promised;           /* ACK_EPOCH has come; sync_begin() has chosen: */
     bool snap_needed;
-    zxid_t last;              /* of its own history, before TRUNC */
-    zxid_t piece;             /* sent, before the last piece of the log was */
-    uint64_t read_seq;        /* of its READ_LOG or READ_SNAP; 0: none */
+    zxid_t last;       /* of its own history, before TRUNC */
+    zxid_t piece;      /* sent, before the last piece of the log was */
+    uint64_t read_seq; /* of its READ_LOG or READ_SNAP; 0: none */
     uint32_t chunks_sent, chunks_acked;
-    bool snap_last;           /* the last chunk was sent */
+    bool snap_last; /* the last chunk was sent */
     zxid_t snap_zxid;
 };
 
@@ -142,16 +143,16 @@ struct zab {
 
     enum zab_phase phase;
     enum zab_role role;
-    uint64_t leader_id;  /* elected or followed; 0: none */
-    struct {             /* what the last ZAB_ROLE stood for */
+    uint64_t leader_id; /* elected or followed; 0: none */
+    struct {            /* what the last ZAB_ROLE stood for */
         enum zab_role role;
         uint64_t leader_id;
         uint32_t epoch;
     } told;
-    uint64_t ticks;      /* inputs, not time: late ones count once */
-    const char *damage;  /* found at create, told at the first step */
-    bool resigning;      /* ZAB_IN_RESIGN: never leads again */
-    bool recovering;     /* at create: had a history, and lost it */
+    uint64_t ticks;     /* inputs, not time: late ones count once */
+    const char *damage; /* found at create, told at the first step */
+    bool resigning;     /* ZAB_IN_RESIGN: never leads again */
+    bool recovering;    /* at create: had a history, and lost it */
 
     /* Durable on our own disk. */
     uint32_t epoch_accepted, epoch_current;
@@ -174,47 +175,47 @@ struct zab {
 
     /* Own disk, boot.c. */
     enum zab_tree tree;
-    uint64_t seq;         /* of the last op asked, either lane */
-    uint64_t log_seq;     /* of the last log-lane op asked */
-    uint64_t read_seq;    /* of our own read whose answer comes next; 0: none */
-    zxid_t read_until;    /* of the log: it had this when it was asked */
+    uint64_t seq;      /* of the last op asked, either lane */
+    uint64_t log_seq;  /* of the last log-lane op asked */
+    uint64_t read_seq; /* of our own read whose answer comes next; 0: none */
+    zxid_t read_until; /* of the log: it had this when it was asked */
     uint64_t read_ahead_seq; /* of the checkpoint chunk after that one */
 
     /* Election. */
     struct zab_vote vote;
     uint64_t round;
-    uint64_t vote_since; /* ticks: our vote changed, or the quorum came */
-    bool quorum_since;   /* vote_since is the quorum's */
-    uint64_t round_ends; /* ticks: of a round that decides nothing */
+    uint64_t vote_since;  /* ticks: our vote changed, or the quorum came */
+    bool quorum_since;    /* vote_since is the quorum's */
+    uint64_t round_ends;  /* ticks: of a round that decides nothing */
     struct zab_said said; /* on every election link */
 
     /* Leader: who has what, by member index (one bit each in the masks). */
-    uint32_t epoch;         /* proposed, promised or taken up by us */
-    uint64_t epoch_acks;    /* counted promises */
-    uint64_t leader_acks;   /* counted takings-up */
+    uint32_t epoch;                   /* proposed, promised or taken up by us */
+    uint64_t epoch_acks;              /* counted promises */
+    uint64_t leader_acks;             /* counted takings-up */
     zxid_t acked[QUORUM_MEMBERS_MAX]; /* counted acks of this epoch */
-    zxid_t initial;         /* logged when we began the epoch */
-    zxid_t committed_told;  /* leader_tell_committed() has got to here */
-    bool epoch_chosen;      /* DISCOVERY: a quorum has asked, NEW_EPOCH is out */
-    bool epoch_of_all;      /* all voters had: fresh ones count */
-    uint64_t began;         /* ticks: of this phase, or a learner's progress */
-    uint64_t in_place_at;   /* ticks of the last epoch change for a voter */
-    uint32_t epoch_floor;   /* the next epoch must be above this */
+    zxid_t initial;                   /* logged when we began the epoch */
+    zxid_t committed_told; /* leader_tell_committed() has got to here */
+    bool epoch_chosen;     /* DISCOVERY: a quorum has asked, NEW_EPOCH is out */
+    bool epoch_of_all;     /* all voters had: fresh ones count */
+    uint64_t began;        /* ticks: of this phase, or a learner's progress */
+    uint64_t in_place_at;  /* ticks of the last epoch change for a voter */
+    uint32_t epoch_floor;  /* the next epoch must be above this */
     uint64_t round_sent, round_done; /* PING rounds; one at a time */
-    struct ring barriers;   /* struct zab_barrier */
+    struct ring barriers;            /* struct zab_barrier */
 
     /* Learner. */
-    uint64_t heard;       /* ticks: the leader, or CONNECTING began */
-    uint64_t progressed;  /* ticks: synchronization */
-    uint32_t patience;    /* ticks_leader_timeout and a draw */
+    uint64_t heard;        /* ticks: the leader, or CONNECTING began */
+    uint64_t progressed;   /* ticks: synchronization */
+    uint32_t patience;     /* ticks_leader_timeout and a draw */
     uint32_t leader_epoch; /* of the link; 0: no NEW_EPOCH yet */
-    bool ack_epoch_due;   /* counted ACK_EPOCH leaves when accepted is durable */
-    bool ack_leader_due;  /* ACK_NEW_LEADER, when current is */
-    bool taken_up;        /* ACK_NEW_LEADER has left: ACKs go out */
-    bool up_to_date;      /* UP_TO_DATE has come */
-    zxid_t acked_sent;    /* our last ACK */
-    zxid_t serve_from;    /* of UP_TO_DATE: serve when it is delivered */
-    bool ack_counted;     /* the due ACK_EPOCH is a first promise */
+    bool ack_epoch_due;  /* counted ACK_EPOCH leaves when accepted is durable */
+    bool ack_leader_due; /* ACK_NEW_LEADER, when current is */
+    bool taken_up;       /* ACK_NEW_LEADER has left: ACKs go out */
+    bool up_to_date;     /* UP_TO_DATE has come */
+    zxid_t acked_sent;   /* our last ACK */
+    zxid_t serve_from;   /* of UP_TO_DATE: serve when it is delivered */
+    bool ack_counted;    /* the due ACK_EPOCH is a first promise */
     /* A snapshot that is received. What follows it is held until SNAP_END is
      * back, wherever we are by then: until it is, our history is neither the
      * old nor the new one, and we neither vote nor tell it. */
