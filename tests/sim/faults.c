@@ -7,6 +7,9 @@
 
 #define MILLION 1000000
 #define DAY_MS INT64_C(86400000)
+/* One fault often comes while another is being mended. */
+#define BURST 10
+#define BURST_US (400 * SIM_MS)
 
 static void fault_do(struct sim *sim, const struct fault *fault);
 static void cut(struct sim *sim, struct prng *prng);
@@ -15,6 +18,7 @@ static void black_hole(struct sim *sim, struct prng *prng);
 static void crash(struct sim *sim, struct prng *prng);
 static void restart(struct sim *sim, struct prng *prng);
 static void wipe(struct sim *sim, struct prng *prng);
+static void trap(struct sim *sim, struct prng *prng);
 static void disk_fault(struct sim *sim, struct prng *prng, bool full);
 
 /* ---- what a seed draws */
@@ -63,6 +67,7 @@ static void draw_faults(struct prng *prng, struct sim_faults *faults)
         .wall_jump = rate(prng, 1000, 20000),
         .skew = range(prng, 0, 1),
         .resign = rate(prng, 2000, 20000),
+        .trap = rate(prng, 500, 10000),
         .split_bytes = prng_below(prng, 3) == 0,
         /* The first election needs everybody. */
         .from_us = prng_below(prng, 8) == 0 ? 0 : 3 * SIM_SECOND,
@@ -121,6 +126,7 @@ static uint32_t rate_of(const struct sim_faults *faults, enum fault_kind kind)
         [FAULT_DISK_FULL] = faults->disk_full,
         [FAULT_WALL_JUMP] = faults->wall_jump,
         [FAULT_RESIGN] = faults->resign,
+        [FAULT_TRAP] = faults->trap,
     };
 
     return rates[kind];
@@ -151,8 +157,14 @@ void faults_tick(struct sim *sim)
         struct fault fault = {.tick = sim->fault_tick,
                               .kind = (enum fault_kind)kind};
 
+        if (sim->now_us < sim->burst_until_us) {
+            ppm *= BURST;
+        }
         if (ppm == 0 || draw(sim, PRNG_FAULTS, 0, MILLION - 1) >= ppm) {
             continue;
+        }
+        if (draw_chance(sim, PRNG_FAULTS, 16)) {
+            sim->burst_until_us = sim->now_us + BURST_US;
         }
         fault.draw = prng_next(&sim->prngs[PRNG_FAULTS]);
         if (script != NULL && script->count < SCRIPT_MAX) {
@@ -164,10 +176,21 @@ void faults_tick(struct sim *sim)
 
 /* ---- what */
 
+/* The one that is elected, whether or not it leads yet, more often than others.
+ */
 static struct server *any(struct sim *sim, struct prng *prng, bool up)
 {
+    bool leads = prng_below(prng, 4) == 0;
     unsigned count = 0;
     uint64_t chosen;
+
+    for (unsigned id = 1; id <= sim->servers_count && up && leads; id++) {
+        const struct zab *zab = server_zab(&sim->servers[id]);
+
+        if (zab != NULL && zab_leader_id(zab) == id) {
+            return &sim->servers[id];
+        }
+    }
 
     for (unsigned id = 1; id <= sim->servers_count; id++) {
         count += sim->servers[id].up == up ? 1 : 0;
@@ -240,8 +263,60 @@ static void fault_do(struct sim *sim, const struct fault *fault)
                 sim->events++;
             }
             break;
+        case FAULT_TRAP:
+            trap(sim, &prng);
+            break;
         case FAULT_KINDS_COUNT:
             UNREACHABLE();
+    }
+}
+
+static void trap(struct sim *sim, struct prng *prng)
+{
+    static const enum peer_msg_type types[] = {
+        PEER_FOLLOWER_INFO,  PEER_NEW_EPOCH,  PEER_ACK_EPOCH,
+        PEER_SYNC_DIFF,      PEER_SYNC_TRUNC, PEER_SYNC_SNAP,
+        PEER_SNAP_CHUNK,     PEER_SNAP_ACK,   PEER_NEW_LEADER,
+        PEER_ACK_NEW_LEADER, PEER_UP_TO_DATE, PEER_PROPOSE,
+        PEER_COMMIT,         PEER_RESIGN,
+    };
+
+    sim->trap = types[prng_below(prng, sizeof(types) / sizeof(types[0]))];
+    sim->trap_draw = prng_next(prng);
+}
+
+void faults_message(struct sim *sim, struct wire *wire, unsigned part,
+                    enum peer_msg_type type)
+{
+    struct server *reader = server_of(sim, wire->parts[part]);
+    struct server *sender = server_of(sim, wire->parts[1 - part]);
+    struct prng prng;
+
+    if (sim->calm) {
+        return;
+    }
+    prng_init(&prng, sim->trap_draw);
+    sim->trap = 0;
+    sim->events++;
+    sim_trace(sim, reader->id, "! trap: %s", peer_msg_name(type));
+    sim_count(sim, "traps");
+    switch (prng_below(&prng, 5)) {
+        case 0: /* behind some of what it makes of this */
+            reader->crash_at = (size_t)prng_below(&prng, 6);
+            break;
+        case 1:
+            server_die(sim, sender, prng_below(&prng, 2) == 0);
+            break;
+        case 2:
+            sender->crash_at = (size_t)prng_below(&prng, 6);
+            break;
+        case 3:
+            wire_reset(sim, wire, &prng);
+            break;
+        default:
+            sim_isolate(sim,
+                        prng_below(&prng, 2) == 0 ? reader->id : sender->id);
+            break;
     }
 }
 
@@ -267,7 +342,7 @@ static void cut(struct sim *sim, struct prng *prng)
     unsigned leader = sim_leader(sim);
 
     sim->events++;
-    switch (prng_below(prng, 7)) {
+    switch (prng_below(prng, 10)) {
         case 0:
             sim_cut(sim, a, b);
             break;
@@ -283,11 +358,14 @@ static void cut(struct sim *sim, struct prng *prng)
             }
             break;
         case 4:
+        case 5:
+        case 6:
+        case 7:
             if (leader != 0) {
                 sim_isolate(sim, leader);
             }
             break;
-        case 5:
+        case 8:
             halves(sim, prng, false);
             break;
         default:

@@ -96,7 +96,17 @@ void sim_peer_frame(struct sim *sim, struct wire *wire, unsigned part,
     }
     trace_mix(sim, bytes_load32(frame.ptr), frame.len);
     input.message = &msg;
-    server_input(sim, server, &input);
+    if (msg.type == PEER_REFUSED) {
+        sim_count(sim, "refusals in their place");
+    } else if (msg.type == PEER_SESSION_MOVED) {
+        sim_count(sim, "sessions moved away");
+    }
+    if (sim->trap == msg.type) {
+        faults_message(sim, wire, part, msg.type);
+    }
+    if (server->up) {
+        server_input(sim, server, &input);
+    }
     peer_msg_finish(&msg);
 }
 

@@ -40,6 +40,9 @@ struct sim_faults {
     uint32_t skew;         /* a server's monotonic clock is up to 5 % off:
                             * drawn once; this is a yes or no */
     uint32_t resign;       /* SIGTERM of the leader */
+    uint32_t trap;         /* the next message of some kind sets one off: its
+                            * reader or sender ends, or their link, or all of
+                            * the reader's links */
     uint64_t from_us;      /* none before */
     bool split_bytes;      /* frames arrive in small pieces, of one byte even */
 };

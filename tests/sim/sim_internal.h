@@ -133,6 +133,7 @@ enum fault_kind {
     FAULT_DISK_FULL,
     FAULT_WALL_JUMP,
     FAULT_RESIGN,
+    FAULT_TRAP,
     FAULT_KINDS_COUNT,
 };
 
@@ -197,7 +198,10 @@ struct sim {
 
     struct script *script; /* NULL: faults are not noted */
     uint32_t script_at, fault_tick;
-    bool calm; /* healed: no more faults */
+    bool calm;               /* healed: no more faults */
+    uint64_t burst_until_us; /* many faults, while others are mended */
+    enum peer_msg_type trap; /* 0: none */
+    uint64_t trap_draw;
 
     bool failed;
     char finding[1024];
@@ -330,6 +334,9 @@ bool disk_is_low(const struct disk *disk);
 /* ---- faults.c */
 void faults_tick(struct sim *sim);
 void faults_heal(struct sim *sim);
+/* A message arrives, and is about to be stepped. */
+void faults_message(struct sim *sim, struct wire *wire, unsigned part,
+                    enum peer_msg_type type);
 
 /* ---- trace.c */
 void trace_mix(struct sim *sim, uint64_t a, uint64_t b);
