@@ -281,6 +281,7 @@ void inspect_point(const struct replica *replica, struct inspect_point *point)
     *point = (struct inspect_point){
         .zxid = replica->zxid_delivered,
         .whole = !replica->loading && !replica->delivery.active,
+        .under_way = replica->delivery.active ? replica->delivery.zxid : 0,
         .tree_digest = tree_digest(replica->tree),
         .session_digest = session_digest(replica->sessions),
     };

@@ -115,6 +115,7 @@ const uint64_t *inspect_marks(const struct replica *replica);
 struct inspect_point {
     zxid_t zxid; /* last delivered */
     bool whole;  /* the tree is as of zxid: nothing is loaded or half applied */
+    zxid_t under_way; /* being delivered: its events are on their way; 0 */
     uint64_t tree_digest, session_digest;
 };
 void inspect_point(const struct replica *replica, struct inspect_point *point);

@@ -198,6 +198,9 @@ void checker_look(struct checker *c, unsigned server,
     if (view->point.zxid != s->delivered) {
         checker_log_delivered(c, server, view);
     }
+    if (view->point.under_way != 0) {
+        checker_log_committed(c, server, view->point.under_way);
+    }
     s->steps++;
     if (s->steps % LOOK_WHOLE_STEPS == 0 && view->point.whole &&
         view->point.zxid == runs_last(&c->committed)) {
