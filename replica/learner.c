@@ -155,6 +155,7 @@ static void hold(struct replica *r, uint64_t server_id,
         return;
     }
     (*held)++;
+    session_heard(r, server_id, msg);
     remote = fifo_push(&r->remotes);
     *remote = (struct remote){.server_id = server_id, .msg = *msg};
     remote->msg.payloads = NULL;

@@ -12,8 +12,13 @@ static void refuse(struct replica *r, uint64_t server_id,
                    const struct peer_msg *msg);
 static void refuse_now(struct replica *r, uint64_t server_id,
                        const struct peer_msg *msg);
-static void reclaim(struct replica *r, uint64_t server_id,
-                    const uint8_t *entry);
+static bool next_claim(struct slice *claims, struct origin *origin,
+                       int32_t *timeout_ms);
+static void reclaim(struct replica *r, const struct origin *origin,
+                    int32_t timeout_ms);
+static void touch_owned(struct replica *r, const struct origin *origin);
+static bool is_owner(const struct session *session,
+                     const struct origin *origin);
 static void give_to(struct replica *r, struct session *session,
                     uint64_t server_id, uint64_t attachment);
 static void tell_moved(struct replica *r, uint64_t id, uint64_t server_id,
@@ -64,11 +69,12 @@ void session_on_reclaim(struct replica *r, uint64_t server_id,
                         const struct peer_msg *msg)
 {
     for (uint32_t i = 0; i < msg->payloads_count; i++) {
-        struct slice bytes = blob_bytes(msg->payloads[i]);
+        struct slice claims = blob_bytes(msg->payloads[i]);
+        struct origin origin = {.id = server_id};
+        int32_t timeout_ms;
 
-        for (size_t at = 0; at + PEER_RECLAIM_SIZE <= bytes.len;
-             at += PEER_RECLAIM_SIZE) {
-            reclaim(r, server_id, bytes.ptr + at);
+        while (next_claim(&claims, &origin, &timeout_ms)) {
+            reclaim(r, &origin, timeout_ms);
         }
     }
 }
@@ -80,13 +86,36 @@ bool session_owned(struct replica *r, struct session *session,
         session_set_owner(session, origin->id, origin->attachment);
         return true;
     }
-    if ((session_owner(session) == origin->id &&
-         session_attachment(session) == origin->attachment) ||
-        MUTATION(18)) {
+    if (is_owner(session, origin) || MUTATION(18)) {
         return true;
     }
     tell_moved(r, session_id(session), origin->id, origin->attachment);
     return false;
+}
+
+void session_heard(struct replica *r, uint64_t server_id,
+                   const struct peer_msg *msg)
+{
+    struct origin origin = {.id = server_id};
+
+    if (msg->type == PEER_REQUEST) {
+        origin.session_id = msg->request.session_id;
+        origin.attachment = msg->request.attachment;
+        touch_owned(r, &origin);
+    } else if (msg->type == PEER_SYNC_REQUEST) {
+        origin.session_id = msg->sync_request.session_id;
+        origin.attachment = msg->sync_request.attachment;
+        touch_owned(r, &origin);
+    }
+    for (uint32_t i = 0; msg->type == PEER_RECLAIM && i < msg->payloads_count;
+         i++) {
+        struct slice claims = blob_bytes(msg->payloads[i]);
+        int32_t timeout_ms;
+
+        while (next_claim(&claims, &origin, &timeout_ms)) {
+            touch_owned(r, &origin);
+        }
+    }
 }
 
 /* What learners' connections speak for they say themselves, in RECLAIM. */
@@ -195,21 +224,29 @@ static void refuse_now(struct replica *r, uint64_t server_id,
     }
 }
 
-/* entry: session id, attachment, time-out. */
-static void reclaim(struct replica *r, uint64_t server_id, const uint8_t *entry)
+static bool next_claim(struct slice *claims, struct origin *origin,
+                       int32_t *timeout_ms)
 {
-    uint64_t id = bytes_load64(entry);
-    uint64_t attachment = bytes_load64(entry + 8);
-    int32_t timeout_ms = (int32_t)bytes_load32(entry + 16);
-    struct session *session = session_find(r->sessions, id);
-    struct origin origin = {
-        .id = server_id, .session_id = id, .attachment = attachment};
+    if (claims->len < PEER_RECLAIM_SIZE) {
+        return false;
+    }
+    origin->session_id = bytes_load64(claims->ptr);
+    origin->attachment = bytes_load64(claims->ptr + 8);
+    *timeout_ms = (int32_t)bytes_load32(claims->ptr + 16);
+    *claims = slice_after(*claims, PEER_RECLAIM_SIZE);
+    return true;
+}
+
+static void reclaim(struct replica *r, const struct origin *origin,
+                    int32_t timeout_ms)
+{
+    struct session *session = session_find(r->sessions, origin->session_id);
 
     if (session == NULL || session_closing(session)) {
-        tell_moved(r, id, server_id, attachment);
+        tell_moved(r, origin->session_id, origin->id, origin->attachment);
         return;
     }
-    if (!session_owned(r, session, &origin)) {
+    if (!session_owned(r, session, origin)) {
         return;
     }
     /* What its client was promised by the last leader holds on. */
@@ -217,6 +254,22 @@ static void reclaim(struct replica *r, uint64_t server_id, const uint8_t *entry)
         session_renegotiate(session, timeout_ms);
     }
     session_touch(r->sessions, session, r->now_ms);
+}
+
+static void touch_owned(struct replica *r, const struct origin *origin)
+{
+    struct session *session = session_find(r->sessions, origin->session_id);
+
+    /* Before it leads all sessions have no deadline, and a full one then. */
+    if (r->leading && session != NULL && is_owner(session, origin)) {
+        session_touch(r->sessions, session, r->now_ms);
+    }
+}
+
+static bool is_owner(const struct session *session, const struct origin *origin)
+{
+    return session_owner(session) == origin->id &&
+           session_attachment(session) == origin->attachment;
 }
 
 static void give_to(struct replica *r, struct session *session,

@@ -456,6 +456,10 @@ void session_on_reclaim(struct replica *r, uint64_t server_id,
  * origin (or its connection here is closed) and the request is dropped. */
 bool session_owned(struct replica *r, struct session *session,
                    const struct origin *origin);
+/* What waits to be taken up is a sign of life all the same, and its link may
+ * end before its turn comes. */
+void session_heard(struct replica *r, uint64_t server_id,
+                   const struct peer_msg *msg);
 /* Leadership begins: only our own connections are known to speak. */
 void session_own_all(struct replica *r);
 /* Learner: at once. */

@@ -441,6 +441,29 @@ Test(replica_sessions, who_speaks_for_a_session_is_there)
     cr_assert_eq(session_of(silent).id, 0);
 }
 
+/* Its link ends before its turn comes. */
+Test(replica_sessions, what_is_not_taken_up_is_heard)
+{
+    uint64_t asks, reclaims, old;
+
+    peers_lead(&peers);
+    asks = open_at(2, 77);
+    reclaims = open_at(2, 78);
+    old = open_at(2, 79);
+    peers_pass(&peers, 8000);
+    inspect_hold(rig->replica);
+    say_create(2, 77, asks, "/a");
+    say_reclaim(2, 78, reclaims, 10000);
+    say_create(2, 7, old, "/b"); /* another connection's */
+    peers_cut(&peers, 2);
+    inspect_release(rig->replica);
+    peers_pass(&peers, 5000);
+    cr_assert_eq(session_of(asks).id, asks);
+    cr_assert_eq(session_of(reclaims).id, reclaims);
+    cr_assert_eq(session_of(old).id, 0);
+    cr_assert_eq(rig_view(rig).ephemerals, 0);
+}
+
 /* A new leader knows of nobody's disk what the last one knew. */
 Test(replica_sessions, a_learners_disk_is_forgotten_with_its_leader)
 {
