@@ -50,7 +50,9 @@ struct disk *disk_create(struct sim *sim)
     static const size_t segments[] = {1, 8, 64, 512};
     struct disk *disk = MEM_NEW(struct disk);
 
-    disk->platter = platter_create(segments[draw(sim, PRNG_DISK, 0, 3)]);
+    disk->platter = platter_create(sim->options.log_segment != 0
+                                       ? sim->options.log_segment
+                                       : segments[draw(sim, PRNG_DISK, 0, 3)]);
     return disk;
 }
 

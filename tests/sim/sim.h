@@ -24,27 +24,27 @@ struct sim;
 /* Faults that happen by themselves: in parts per million per tick of 20 ms of
  * the whole cluster; 0: never. */
 struct sim_faults {
-    uint32_t cut;          /* a pair, a half, one server, one direction, the
-                            * leader alone, a bridge: drawn */
-    uint32_t join;         /* a cut is mended */
-    uint32_t reset;        /* a link or a client's connection breaks */
-    uint32_t black_hole;   /* a link goes silent without breaking */
-    uint32_t crash;        /* process and unsynced writes are lost */
-    uint32_t restart;      /* of one that is down */
-    uint32_t wipe;         /* a restart with an empty disk, while enough others
-                            * have whole copies */
-    uint32_t pause;        /* SIGSTOP: nothing for a while, then all at once */
-    uint32_t disk_slow;    /* a sync takes up to seconds */
-    uint32_t disk_full;    /* low, then room again */
-    uint32_t wall_jump;    /* the wall clock, by days */
-    uint32_t skew;         /* a server's monotonic clock is up to 5 % off:
-                            * drawn once; this is a yes or no */
-    uint32_t resign;       /* SIGTERM of the leader */
-    uint32_t trap;         /* the next message of some kind sets one off: its
-                            * reader or sender ends, or their link, or all of
-                            * the reader's links */
-    uint64_t from_us;      /* none before */
-    bool split_bytes;      /* frames arrive in small pieces, of one byte even */
+    uint32_t cut;        /* a pair, a half, one server, one direction, the
+                          * leader alone, a bridge: drawn */
+    uint32_t join;       /* a cut is mended */
+    uint32_t reset;      /* a link or a client's connection breaks */
+    uint32_t black_hole; /* a link goes silent without breaking */
+    uint32_t crash;      /* process and unsynced writes are lost */
+    uint32_t restart;    /* of one that is down */
+    uint32_t wipe;       /* a restart with an empty disk, while enough others
+                          * have whole copies */
+    uint32_t pause;      /* SIGSTOP: nothing for a while, then all at once */
+    uint32_t disk_slow;  /* a sync takes up to seconds */
+    uint32_t disk_full;  /* low, then room again */
+    uint32_t wall_jump;  /* the wall clock, by days */
+    uint32_t skew;       /* a server's monotonic clock is up to 5 % off:
+                          * drawn once; this is a yes or no */
+    uint32_t resign;     /* SIGTERM of the leader */
+    uint32_t trap;       /* the next message of some kind sets one off: its
+                          * reader or sender ends, or their link, or all of
+                          * the reader's links */
+    uint64_t from_us;    /* none before */
+    bool split_bytes;    /* frames arrive in small pieces, of one byte even */
 };
 
 struct sim_options {
@@ -55,12 +55,13 @@ struct sim_options {
     uint32_t disk_us_min, disk_us_max; /* of a batch of ops */
     uint32_t checkpoint_records;       /* small: SNAPs are frequent */
     uint32_t history_bytes_max;        /* small: DIFFs come from the log */
+    uint32_t log_segment;              /* records purged at once; 0: drawn */
     uint32_t counter_max;              /* small: epochs change in place; 0 */
     uint32_t slice_units;              /* small: long work is cut often; 0 */
     int32_t session_timeout_ms;        /* that clients ask for */
-    bool clients_idle; /* they connect and do only what they are told */
-    bool keep_lines;   /* for sim_expect() */
-    FILE *trace;       /* every event, readable; or NULL */
+    bool clients_idle;   /* they connect and do only what they are told */
+    bool keep_lines;     /* for sim_expect() */
+    FILE *trace;         /* every event, readable; or NULL */
     uint64_t trace_from; /* the first event to be printed */
 };
 
@@ -101,7 +102,8 @@ void sim_cut(struct sim *sim, unsigned a, unsigned b); /* both directions */
 void sim_cut_one_way(struct sim *sim, unsigned from, unsigned to);
 void sim_isolate(struct sim *sim, unsigned server); /* from all servers */
 void sim_join(struct sim *sim, unsigned a, unsigned b);
-void sim_disk_hold(struct sim *sim, unsigned server, bool hold); /* no op ends */
+void sim_disk_hold(struct sim *sim, unsigned server,
+                   bool hold); /* no op ends */
 void sim_resign(struct sim *sim, unsigned server);
 /* No faults from now on; everything mended, everybody up. */
 void sim_heal_all(struct sim *sim);

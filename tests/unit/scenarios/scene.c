@@ -110,6 +110,46 @@ void scene_ask(struct sim *sim, unsigned client, const char *requests,
     scene_hears(sim, client, lines);
 }
 
+void scene_make(struct sim *sim, unsigned client, const char *path,
+                unsigned count)
+{
+    for (unsigned i = 0; i < count;) {
+        struct buf asks = {0}, answers = {0};
+
+        for (unsigned n = 0; n < 10 && i < count; n++, i++) {
+            buf_printf(&asks, "%screate %s%u x", n == 0 ? "" : "\n", path, i);
+            buf_printf(&answers, "create %s%u\n", path, i);
+        }
+        buf_append(&asks, slice_make("", 1));
+        buf_append(&answers, slice_make("", 1));
+        scene_ask(sim, client, (const char *)asks.data,
+                  (const char *)answers.data);
+        buf_finish(&asks);
+        buf_finish(&answers);
+    }
+}
+
+void scene_has(struct sim *sim, unsigned client, const char *path,
+               unsigned count)
+{
+    scene_ask(sim, client, "sync /", "sync /\n");
+    for (unsigned i = 0; i < count; i++) {
+        char ask[128], answer[128];
+
+        (void)snprintf(ask, sizeof(ask), "get %s%u", path, i);
+        (void)snprintf(answer, sizeof(answer), "getData %s%u 'x' v0\n", path,
+                       i);
+        scene_ask(sim, client, ask, answer);
+    }
+}
+
+void scene_steps(struct sim *sim, unsigned count)
+{
+    for (unsigned i = 0; i < count; i++) {
+        cr_assert(sim_step(sim), "%s", sim_finding(sim));
+    }
+}
+
 void scene_run_ms(struct sim *sim, uint64_t ms)
 {
     (void)sim_run(sim, ms * SIM_MS);
@@ -183,6 +223,17 @@ uint64_t scene_mark(const struct sim *sim, enum zab_mark mark)
         }
     }
     return count;
+}
+
+unsigned scene_other(const struct sim *sim, unsigned a, unsigned b)
+{
+    unsigned server = 1;
+
+    while (server == a || server == b) {
+        server++;
+    }
+    cr_assert_leq(server, sim_servers(sim));
+    return server;
 }
 
 void scene_equal(const struct sim *sim, unsigned a, unsigned b)

@@ -30,7 +30,15 @@ void scene_hears(struct sim *sim, unsigned client, const char *lines);
 void scene_ask(struct sim *sim, unsigned client, const char *requests,
                const char *lines);
 
-void scene_run_ms(struct sim *sim, uint64_t ms); /* nothing may be found */
+/* Creates PATH0 .. PATH(count - 1), pipelined by tens, all acknowledged. */
+void scene_make(struct sim *sim, unsigned client, const char *path,
+                unsigned count);
+/* All of them are there, as the client's server sees it behind a sync. */
+void scene_has(struct sim *sim, unsigned client, const char *path,
+               unsigned count);
+
+void scene_steps(struct sim *sim, unsigned count); /* events */
+void scene_run_ms(struct sim *sim, uint64_t ms);   /* nothing may be found */
 /* Within 30 virtual seconds. */
 void scene_until_leads(struct sim *sim, unsigned server);
 unsigned scene_until_leader_but(struct sim *sim, unsigned not_server);
@@ -38,6 +46,8 @@ void scene_until_serves(struct sim *sim, unsigned server);
 void scene_until_phase(struct sim *sim, unsigned server, const char *phase);
 const struct zab *scene_zab(const struct sim *sim, unsigned server);
 uint64_t scene_mark(const struct sim *sim, enum zab_mark mark); /* of all */
+/* Any server of these that is not one of the others; ids from 1. */
+unsigned scene_other(const struct sim *sim, unsigned a, unsigned b);
 /* The txns that a server delivered are those of another one. */
 void scene_equal(const struct sim *sim, unsigned a, unsigned b);
 
