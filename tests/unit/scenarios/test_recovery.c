@@ -144,7 +144,7 @@ Test(scenario_11, commits_go_on_while_a_snapshot_is_sent)
 {
     uint64_t during = 0;
 
-    for (unsigned after = 0; after < 40; after++) {
+    for (unsigned after = 0; after < 20; after++) {
         struct sim_options options;
         struct sim *sim;
         unsigned leader, late;
@@ -162,8 +162,8 @@ Test(scenario_11, commits_go_on_while_a_snapshot_is_sent)
         sim_wipe(sim, late);
         sim_restart(sim, late);
         scene_until_phase(sim, late, "promising");
-        scene_steps(sim, after);
-        scene_make(sim, 0, "/b", 40);
+        scene_steps(sim, 10 * after);
+        scene_make(sim, 0, "/b", 150);
         scene_until_serves(sim, late);
         scene_run_ms(sim, 10);
         scene_equal(sim, leader, late);
