@@ -62,18 +62,26 @@ void scene_stop(struct sim *sim)
     sim_destroy(sim);
 }
 
+struct clients *sim_clients(struct sim *sim)
+{
+    return sim->clients;
+}
+
 void scene_to(struct sim *sim, unsigned client, unsigned server)
 {
+    uint64_t end = sim_now_us(sim) + DEADLINE_US;
+
     (void)client_lines(sim->clients, client);
     client_connect_to(sim->clients, client, server);
-    for (uint64_t end = sim_now_us(sim) + DEADLINE_US; sim_now_us(sim) < end;) {
+    /* Event by event: the lines behind that one are the test's. */
+    while (sim_now_us(sim) < end) {
         const char *lines = client_lines(sim->clients, client);
 
         if (strstr(lines, "session") != NULL ||
             strstr(lines, "resumed") != NULL) {
             return;
         }
-        scene_run_ms(sim, 1);
+        scene_steps(sim, 1);
     }
     cr_assert_fail("client %u has no session on server %u", client, server);
 }

@@ -20,6 +20,8 @@ void scene_end(struct sim *sim);
 /* Nothing was found, and then the end: for what may not settle. */
 void scene_stop(struct sim *sim);
 
+struct clients *sim_clients(struct sim *sim);
+
 /* The client on this server: a new session, or the one that it has. */
 void scene_to(struct sim *sim, unsigned client, unsigned server);
 /* What it asks (lines), without waiting. */
