@@ -31,6 +31,8 @@ tests_corral_sim_SOURCES = \
 	tests/sim/shrink.c
 tests_corral_sim_LDFLAGS = $(AM_LDFLAGS) -rdynamic
 tests_corral_sim_LDADD = $(sim_libs)
+TESTS += tests/sim/seeds.sh
+dist_check_SCRIPTS += tests/sim/seeds.sh
 
 # Every order of events in a small world, without replica/. exhaust_region.c
 # stands in for base/mem.c, which is not taken out of its archive then.
