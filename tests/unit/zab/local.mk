@@ -19,11 +19,14 @@ tests_unit_zab_SOURCES = \
 	tests/unit/zab/test_learner.c \
 	tests/unit/zab/test_links.c \
 	tests/unit/zab/test_net.c \
+	tests/unit/zab/test_paper.c \
+	tests/unit/zab/test_paper_order.c \
 	tests/unit/zab/test_quorum.c \
 	tests/unit/zab/test_sync_leader.c \
 	tests/unit/zab/test_sync_learner.c \
 	tests/unit/zab/test_text.c \
-	tests/unit/zab/test_zab.c
+	tests/unit/zab/test_zab.c \
+	tests/unit/zab/weather.c tests/unit/zab/weather.h
 tests_unit_zab_CFLAGS = $(test_cflags)
 tests_unit_zab_LDADD = $(zab_libs) $(unit_libs)
 endif

@@ -57,7 +57,7 @@ void net_finish(struct net *net)
         fake_disk_destroy(server->disk);
         mem_free(server->tree);
     }
-    mem_free(net->said);
+    mem_free(net->events);
 }
 
 void net_start(struct net *net, unsigned id)
@@ -97,6 +97,7 @@ void net_crash(struct net *net, unsigned id)
     for (size_t i = 0; i < ZAB_MARKS_COUNT; i++) {
         net->marks[i] += zab_marks(server->zab)[i];
     }
+    (void)net_note(net, NET_DIED, id, 0);
     zab_destroy(server->zab);
     server->zab = NULL;
     links_drop_all(net, id);
@@ -292,6 +293,7 @@ zxid_t net_propose(struct net *net, unsigned id)
         return 0;
     }
     zxid = zab_next_zxid(server->zab);
+    net_note(net, NET_PROPOSED, id, 0)->zxid = zxid;
     net->values[number] = (struct net_value){zxid, (unsigned)number};
     net->values_count++;
     head_len = snprintf(head, sizeof(head), "%zu ", number);
@@ -336,37 +338,85 @@ bool net_can_spare(const struct net *net, unsigned id)
     return id > net->options.voters || has_quorum_of_whole(net, id);
 }
 
-const struct net_said *net_said(const struct net *net, unsigned from,
-                                enum peer_msg_type type)
+const struct net_event *net_last(const struct net *net, enum net_what what,
+                                 unsigned server, enum peer_msg_type type)
 {
-    for (size_t i = net->said_count; i > 0; i--) {
-        const struct net_said *said = &net->said[i - 1];
+    for (size_t i = net->events_count; i > 0; i--) {
+        const struct net_event *event = &net->events[i - 1];
 
-        if (said->type == type && (from == 0 || said->from == from)) {
-            return said;
+        if (event->what == what && event->type == type &&
+            (server == 0 || event->server == server)) {
+            return event;
         }
     }
     return NULL;
 }
 
-size_t net_said_count(const struct net *net, unsigned from,
-                      enum peer_msg_type type)
+size_t net_count(const struct net *net, enum net_what what, unsigned server,
+                 enum peer_msg_type type)
 {
     size_t count = 0;
 
-    for (size_t i = 0; i < net->said_count; i++) {
-        const struct net_said *said = &net->said[i];
+    for (size_t i = 0; i < net->events_count; i++) {
+        const struct net_event *event = &net->events[i];
 
-        if (said->type == type && (from == 0 || said->from == from)) {
+        if (event->what == what && event->type == type &&
+            (server == 0 || event->server == server)) {
             count++;
         }
     }
     return count;
 }
 
-void net_forget_said(struct net *net)
+void net_forget_events(struct net *net)
 {
-    net->said_count = 0;
+    net->events_count = 0;
+}
+
+struct net_event *net_note(struct net *net, enum net_what what, unsigned id,
+                           unsigned peer)
+{
+    const struct net_server *server = &net->servers[id];
+    const struct durable_state *durable = fake_disk_durable(server->disk);
+    struct net_event *event;
+
+    net->events = mem_grow(net->events, &net->events_capacity,
+                           net->events_count + 1, sizeof(*net->events));
+    event = &net->events[net->events_count++];
+    *event = (struct net_event){
+        .what = what,
+        .server = id,
+        .peer = peer,
+        .last = server->count == 0 ? 0 : server->tree[server->count - 1].zxid,
+        .accepted = durable->epoch_accepted,
+        .current = durable->epoch_current,
+        .stored = durable->zxid_last > durable->zxid_checkpoint
+                      ? durable->zxid_last
+                      : durable->zxid_checkpoint,
+    };
+    if (server->zab != NULL) {
+        event->role = zab_role(server->zab);
+        event->committed = zab_committed(server->zab);
+        event->logged = zab_logged(server->zab);
+    }
+    return event;
+}
+
+void net_note_message(struct net_event *event, enum peer_link link,
+                      const struct peer_msg *msg)
+{
+    event->link = link;
+    event->type = msg->type;
+    event->epoch = msg->epoch;
+    event->zxid = msg->zxid;
+    event->payloads_count = msg->payloads_count;
+    if (msg->type == PEER_ACK_EPOCH) {
+        event->counted = msg->ack_epoch.counted;
+        event->epoch_current = msg->ack_epoch.epoch_current;
+    } else if (msg->type == PEER_FOLLOWER_INFO) {
+        event->voting = msg->follower_info.voting;
+        event->epoch_current = msg->follower_info.epoch_current;
+    }
 }
 
 bool net_has_delivered(const struct net *net, unsigned id, zxid_t zxid)

@@ -37,18 +37,33 @@ struct net_value {
     unsigned number;
 };
 
-/* What was sent, and what the sender's disk had then. */
-struct net_said {
-    unsigned from, to;
-    enum peer_link link; /* at the sender */
+enum net_what {
+    NET_SAID,      /* server sent it to peer, on whatever link */
+    NET_HEARD,     /* server was given it, from peer */
+    NET_CLOSED,    /* server's end of a link to peer */
+    NET_PROPOSED,  /* server was given a proposal that became zxid */
+    NET_DELIVERED, /* server was told zxid */
+    NET_LEADS,     /* server became a leader, or its epoch another one */
+    NET_DIED,      /* server */
+};
+
+/* One thing that happened, and what the server had after it; PROPOSED, HEARD,
+ * CLOSED and DIED: before. */
+struct net_event {
+    enum net_what what;
+    unsigned server, peer;
+    enum peer_link link; /* the server's end */
     enum peer_msg_type type;
     uint32_t epoch;
     zxid_t zxid;
     uint32_t payloads_count;
-    bool counted; /* ACK_EPOCH */
-    uint32_t accepted, current;
-    zxid_t stored;
-    bool lost; /* the link was down */
+    bool counted, voting;   /* ACK_EPOCH; FOLLOWER_INFO */
+    uint32_t epoch_current; /* that the message says */
+    enum zab_role role;
+    zxid_t committed, logged, last; /* the last delivered */
+    size_t place;                   /* DELIVERED: in its tree, from 0 */
+    uint32_t accepted, current;     /* on its disk */
+    zxid_t stored;                  /* likewise */
 };
 
 struct net_server {
@@ -108,8 +123,8 @@ struct net {
     } barriers[NET_BARRIERS_MAX];
     size_t barriers_count;
 
-    struct net_said *said;
-    size_t said_count, said_capacity;
+    struct net_event *events;
+    size_t events_count, events_capacity;
     uint64_t marks[ZAB_MARKS_COUNT]; /* of all that went down */
 };
 
@@ -151,12 +166,12 @@ void net_diverge(struct net *net, unsigned id);
 /* Up or down: may it lose its vote, or its disk, and can a quorum still be? */
 bool net_can_spare(const struct net *net, unsigned id);
 
-/* The last one that was sent of this type, from 0 for anybody; NULL: none. */
-const struct net_said *net_said(const struct net *net, unsigned from,
-                                enum peer_msg_type type);
-size_t net_said_count(const struct net *net, unsigned from,
-                      enum peer_msg_type type);
-void net_forget_said(struct net *net);
+/* The last one of this kind and type, from 0 for anybody; NULL: none. */
+const struct net_event *net_last(const struct net *net, enum net_what what,
+                                 unsigned server, enum peer_msg_type type);
+size_t net_count(const struct net *net, enum net_what what, unsigned server,
+                 enum peer_msg_type type);
+void net_forget_events(struct net *net);
 bool net_has_delivered(const struct net *net, unsigned id, zxid_t zxid);
 uint64_t net_marks(const struct net *net, enum zab_mark mark);
 

@@ -12,9 +12,7 @@
 
 static void on_effect(struct net *net, unsigned id, struct zab_effect *effect);
 static void on_send(struct net *net, unsigned id, struct zab_effect *effect);
-static void note(struct net *net, unsigned from, unsigned to,
-                 const struct zab_effect *effect, bool lost);
-static void check_sent(struct net *net, const struct net_said *said);
+static void check_sent(struct net *net, const struct net_event *said);
 static void on_store(struct net *net, unsigned id, struct store_op *op);
 static void on_delivered(struct net *net, unsigned id, zxid_t zxid,
                          struct blob *payload);
@@ -121,60 +119,32 @@ static void on_send(struct net *net, unsigned id, struct zab_effect *effect)
 {
     for (size_t i = 0; i < net->count; i++) {
         unsigned to = net_server_of(net, i);
-        bool sent;
+        struct net_event *event;
 
         if ((effect->peers >> i & 1) == 0) {
             continue;
         }
-        sent = links_send(net, id, to, effect->link, &effect->message);
-        note(net, id, to, effect, !sent);
+        links_send(net, id, to, effect->link, &effect->message);
+        event = net_note(net, NET_SAID, id, to);
+        net_note_message(event, effect->link, &effect->message);
+        check_sent(net, event);
     }
     for (uint32_t i = 0; i < effect->message.payloads_count; i++) {
         blob_unref(effect->message.payloads[i]);
     }
 }
 
-static void note(struct net *net, unsigned from, unsigned to,
-                 const struct zab_effect *effect, bool lost)
+static void check_sent(struct net *net, const struct net_event *said)
 {
-    const struct durable_state *durable =
-        fake_disk_durable(net->servers[from].disk);
-    const struct peer_msg *msg = &effect->message;
-    struct net_said *said;
-
-    net->said = mem_grow(net->said, &net->said_capacity, net->said_count + 1,
-                         sizeof(*net->said));
-    said = &net->said[net->said_count++];
-    *said = (struct net_said){
-        .from = from,
-        .to = to,
-        .link = effect->link,
-        .type = msg->type,
-        .epoch = msg->epoch,
-        .zxid = msg->zxid,
-        .payloads_count = msg->payloads_count,
-        .counted = msg->type == PEER_ACK_EPOCH && msg->ack_epoch.counted,
-        .accepted = durable->epoch_accepted,
-        .current = durable->epoch_current,
-        .stored = durable->zxid_last > durable->zxid_checkpoint
-                      ? durable->zxid_last
-                      : durable->zxid_checkpoint,
-        .lost = lost,
-    };
-    check_sent(net, said);
-}
-
-static void check_sent(struct net *net, const struct net_said *said)
-{
-    struct net_server *server = &net->servers[said->from];
+    struct net_server *server = &net->servers[said->server];
 
     if ((said->type == PEER_ACK || said->type == PEER_ACK_NEW_LEADER) &&
         said->stored < said->zxid) {
-        net_fail(net, said->from, "acknowledged " ZXID ", stored " ZXID,
+        net_fail(net, said->server, "acknowledged " ZXID ", stored " ZXID,
                  ZXID_ARGS(said->zxid), ZXID_ARGS(said->stored));
     }
     if (said->type == PEER_ACK_NEW_LEADER && said->current != said->epoch) {
-        net_fail(net, said->from, "took up epoch %u, the disk has %u",
+        net_fail(net, said->server, "took up epoch %u, the disk has %u",
                  said->epoch, said->current);
     }
     if (said->type == PEER_ACK_NEW_LEADER) {
@@ -182,11 +152,11 @@ static void check_sent(struct net *net, const struct net_said *said)
     }
     if (said->type == PEER_ACK_EPOCH && said->counted) {
         if (said->accepted < said->epoch) {
-            net_fail(net, said->from, "promised %u, the disk has %u",
+            net_fail(net, said->server, "promised %u, the disk has %u",
                      said->epoch, said->accepted);
         }
         if (server->promised >= said->epoch) {
-            net_fail(net, said->from, "promised %u again", said->epoch);
+            net_fail(net, said->server, "promised %u again", said->epoch);
         }
         server->promised = said->epoch;
     }
@@ -241,6 +211,12 @@ static void append_to_tree(struct net *net, unsigned id, zxid_t zxid,
     server->tree = mem_grow(server->tree, &server->capacity, at + 1,
                             sizeof(*server->tree));
     server->tree[server->count++] = (struct net_value){zxid, number};
+    if (!server->loading) {
+        struct net_event *event = net_note(net, NET_DELIVERED, id, 0);
+
+        event->zxid = zxid;
+        event->place = at;
+    }
 }
 
 /* Records come in the order of their keys, which is that of zxids. */
@@ -298,6 +274,7 @@ static void on_role(struct net *net, unsigned id, const char *why)
     if (zab_role(server->zab) != ZAB_LEADING) {
         return;
     }
+    net_note(net, NET_LEADS, id, 0)->epoch = epoch;
     while (at < net->reigns_count && net->reigns[at].epoch != epoch) {
         at++;
     }

@@ -9,6 +9,11 @@
 void net_fail(struct net *net, unsigned id, const char *format, ...)
     __attribute__((format(printf, 3, 4), noreturn));
 void net_input(struct net *net, unsigned id, const struct zab_input *input);
+/* What has just happened to a server; to be filled in. */
+struct net_event *net_note(struct net *net, enum net_what what, unsigned server,
+                           unsigned peer);
+void net_note_message(struct net_event *event, enum peer_link link,
+                      const struct peer_msg *msg);
 unsigned net_server_of(const struct net *net, size_t index);
 
 /* ---- net_links.c */
@@ -16,7 +21,7 @@ unsigned net_server_of(const struct net *net, size_t index);
 void links_init(struct net *net);
 void links_finish(struct net *net);
 /* Up to the other end, or lost when the link is down. */
-bool links_send(struct net *net, unsigned from, unsigned to,
+void links_send(struct net *net, unsigned from, unsigned to,
                 enum peer_link link, const struct peer_msg *msg);
 /* Its end of this kind of link is closed: it hears no more of it. */
 void links_drop(struct net *net, unsigned id, enum peer_link link,

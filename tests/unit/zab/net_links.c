@@ -47,19 +47,18 @@ void links_finish(struct net *net)
     }
 }
 
-bool links_send(struct net *net, unsigned from, unsigned to,
+void links_send(struct net *net, unsigned from, unsigned to,
                 enum peer_link link, const struct peer_msg *msg)
 {
     struct item *item;
 
     if (!*state_of(net, from, link, to)) {
-        return false;
+        return;
     }
     item = MEM_NEW(struct item);
     item->type = ITEM_MESSAGE;
     copy_message(&item->msg, msg);
     list_push_back(&net->links[other_end(link)][from][to], &item->queue);
-    return true;
 }
 
 void links_drop(struct net *net, unsigned id, enum peer_link link,
@@ -70,6 +69,7 @@ void links_drop(struct net *net, unsigned id, enum peer_link link,
     clear(&net->links[link][peer][id]);
     if (*up) {
         *up = false;
+        net_note(net, NET_CLOSED, id, peer)->link = link;
         tell_down(net, peer, other_end(link), id);
     }
 }
@@ -172,6 +172,9 @@ void links_deliver(struct net *net, size_t which)
     input.peer_id = from;
     if (item->type == ITEM_MESSAGE) {
         input.message = &item->msg;
+        net_note_message(net_note(net, NET_HEARD, to, from), link, &item->msg);
+    } else if (item->type == ITEM_DOWN) {
+        net_note(net, NET_CLOSED, to, from)->link = link;
     }
     net_input(net, to, &input);
     drop_item(item);
