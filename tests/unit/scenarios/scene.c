@@ -1,6 +1,7 @@
 #include "tests/unit/scenarios/scene.h"
 
 #include <criterion/criterion.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "tests/sim/sim_internal.h"
@@ -231,6 +232,33 @@ uint64_t scene_mark(const struct sim *sim, enum zab_mark mark)
         }
     }
     return count;
+}
+
+void scene_golden(struct sim *sim, const char *name)
+{
+    struct buf text = {0};
+    char path[512];
+    FILE *file;
+
+    (void)snprintf(path, sizeof(path), GOLDEN_DIR "/%s.trace", name);
+    if (getenv("UPDATE") != NULL) { // NOLINT(concurrency-mt-unsafe)
+        file = fopen(path, "we");
+        cr_assert_not_null(file, "%s", path);
+        (void)fwrite(sim->lines.data, 1, sim->lines.len, file);
+        cr_assert_eq(fclose(file), 0);
+        sim_forget_lines(sim);
+        return;
+    }
+    file = fopen(path, "re");
+    cr_assert_not_null(file, "%s", path);
+    for (size_t got = 1; got > 0;) {
+        got = fread(buf_extend(&text, 4096), 1, 4096, file);
+        text.len -= 4096 - got;
+    }
+    cr_assert_eq(fclose(file), 0);
+    buf_append(&text, slice_make("", 1));
+    sim_expect(sim, (const char *)text.data);
+    buf_finish(&text);
 }
 
 unsigned scene_other(const struct sim *sim, unsigned a, unsigned b)

@@ -48,6 +48,9 @@ void scene_until_serves(struct sim *sim, unsigned server);
 void scene_until_phase(struct sim *sim, unsigned server, const char *phase);
 const struct zab *scene_zab(const struct sim *sim, unsigned server);
 uint64_t scene_mark(const struct sim *sim, enum zab_mark mark); /* of all */
+/* The protocol's lines since the last look are those of golden/NAME.trace;
+ * UPDATE=1 in the environment writes the file instead. */
+void scene_golden(struct sim *sim, const char *name);
 /* Any server of these that is not one of the others; ids from 1. */
 unsigned scene_other(const struct sim *sim, unsigned a, unsigned b);
 /* The txns that a server delivered are those of another one. */
