@@ -45,5 +45,6 @@ EXTRA_DIST += \
 	tests/interop/test_tools.py \
 	tests/interop/test_words.py \
 	tests/interop/zkwire.py \
+	tests/sim/mutants.py \
 	tests/lint/tidy.sh \
 	tests/support/shim.c
