@@ -356,11 +356,6 @@ static size_t payloads_bytes(const struct peer_msg *msg)
 /* Answers made at different times can leave in another order than they were
  * stamped (a ping passes a held answer by), but clients overwrite what they
  * have seen with each header: it must not go down. */
-static bool merge(struct replica *r, const struct zab_effect *effect);
-static bool merge_payloads(struct replica *r, struct peer_msg *last,
-                           const struct peer_msg *next);
-static size_t payloads_room(size_t count);
-static size_t payloads_bytes(const struct peer_msg *msg);
 static zxid_t raise_zxid(struct conn *conn, zxid_t zxid)
 {
     if (zxid > conn->zxid_sent) {

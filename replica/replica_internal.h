@@ -218,7 +218,6 @@ struct replica {
     struct blob *super_digest, *ensemble_name; /* what config points to */
     struct auth_policy policy;
     uint64_t self_id;
-    bool standalone;
 
     struct zab *zab;
     struct zab_effects zab_effects;
@@ -232,7 +231,7 @@ struct replica {
     struct arena *arena; /* reset at its begin */
     int64_t now_ms, wall_ms, started_ms;
     int slice_units, budget;
-    bool started;
+    bool standalone, started;
     bool fatal;     /* REPLICA_FATAL was said: nothing happens any more */
     bool work_left; /* CONTINUE goes on; other steps leave it alone */
 
@@ -243,6 +242,10 @@ struct replica {
     /* The end of a received snapshot was asked of the disk: what is stored
      * from now on belongs to the tree that will be loaded, not to this one. */
     bool tree_outdated;
+    bool marker_seen;     /* of the tree that is being loaded */
+    bool inboxes_wake;    /* something may go on: look at them */
+    bool locals_turn;     /* of our own clients, before more remotes */
+    bool status_due;      /* the leader does not know of our disk yet */
     unsigned ends_queued; /* of roles, not taken up: what r thinks it is, zab
                            * is not any more */
     unsigned holds;       /* inspect_hold() */
@@ -261,7 +264,6 @@ struct replica {
     struct list paused;  /* with PAUSE_OUTSTANDING */
     struct list job_waiters;
     struct list gone;      /* to free at the end of the step (in_inboxes) */
-    bool inboxes_wake;     /* something may go on: look at them */
     uint64_t outstanding;  /* requests taken and not yet answered */
     struct fifo unwatched; /* closed connections whose watches are to go */
 
@@ -275,22 +277,19 @@ struct replica {
     /* Between leader and learner. */
     struct fifo remotes;                /* leader: struct remote */
     uint32_t remotes_held[MEMBERS_MAX]; /* of each member, by index */
-    bool locals_turn;       /* of our own clients, before more remotes */
-    struct fifo placed;     /* learner: struct placed */
+    struct fifo placed;                 /* learner: struct placed */
     uint64_t leader_id;     /* whom role.c last served under; 0: nobody */
     struct buf touched;     /* learner: session ids for the next STATUS */
     uint32_t status_number; /* of the next one, from 1 */
     uint32_t status_ticks;  /* since the last one */
     uint32_t unheard_ticks; /* since we looked for those we do not read */
-    bool status_due;        /* the leader does not know of our disk yet */
+    uint32_t held_ticks;    /* since we looked for those held too long */
     uint64_t disks_low;     /* leader: learners that said so, by index */
     int64_t held_since_ms;  /* no leader since then; 0: there is one */
-    uint32_t held_ticks;    /* since we looked for those held too long */
     struct peer_msg digest; /* learner: of a txn not delivered yet; zxid 0 */
 
     /* Loading. */
     struct marker_record marker;
-    bool marker_seen;
 
     /* Checkpoints. */
     uint64_t store_seq;       /* last used */
