@@ -17,6 +17,7 @@
 static void came_up(struct sim *sim, struct wire *wire, unsigned part);
 static void broke(struct sim *sim, struct wire *wire,
                   const struct event *event);
+static bool takes_old(const struct wire *wire);
 static void arrive(struct sim *sim, struct wire *wire, unsigned from);
 static bool take_frames(struct sim *sim, struct wire *wire, unsigned from,
                         struct slice *bytes);
@@ -289,6 +290,12 @@ static struct server *reader(struct sim *sim, const struct wire *wire,
     return server_of(sim, wire->parts[part]);
 }
 
+/* What still comes on a link that was closed is nothing. */
+static bool takes_old(const struct wire *wire)
+{
+    return MUTATION(21) && wire->kind != WIRE_CLIENT;
+}
+
 static bool is_blocked(const struct sim *sim, const struct wire *wire,
                        unsigned from)
 {
@@ -326,7 +333,7 @@ static void arrive(struct sim *sim, struct wire *wire, unsigned from)
         return;
     }
     if (packet == NULL) {
-        pipe_pop(pipe);
+        pipe_empty(sim, pipe); /* nothing behind it counts */
         if (wire->ends[1 - from] == END_UP) {
             end_of_stream(sim, wire, 1 - from);
         }
@@ -398,7 +405,7 @@ static bool take_frames(struct sim *sim, struct wire *wire, unsigned from,
         size_t used;
         enum frame_status status;
 
-        if (wire->ends[part] == END_CLOSED && !MUTATION(21)) {
+        if (wire->ends[part] == END_CLOSED && !takes_old(wire)) {
             return false;
         }
         status = frame_next(*bytes, size_max, &frame, &used);
@@ -471,7 +478,7 @@ void wire_close(struct sim *sim, struct wire *wire, unsigned part,
             push_end(sim, wire, part, 0);
         }
     }
-    if (!MUTATION(21) || wire->kind == WIRE_CLIENT) {
+    if (!takes_old(wire)) {
         pipe_empty(sim, in);
     }
     release(sim, wire);
@@ -528,7 +535,7 @@ static void release(struct sim *sim, struct wire *wire)
         wire->ends[1] != END_CLOSED) {
         return;
     }
-    if (MUTATION(21) && wire->kind != WIRE_CLIENT &&
+    if (takes_old(wire) &&
         (wire->pipes[0].count > 0 || wire->pipes[1].count > 0)) {
         return;
     }
