@@ -55,6 +55,12 @@ void election_failed(struct zab *zab)
         return;
     }
     leader = &zab->peers[peer];
+    /* A frozen one goes on being heard of as the leader that it was, and dials
+     * to it succeed: the others need this long to elect another. */
+    if (zab_is_learner(zab) && zab->ticks - zab->heard > zab->patience) {
+        shun(zab, zab->leader_id, zab->config.ticks_leader_timeout);
+        return;
+    }
     if (zab->role != ZAB_LOOKING) {
         leader->failures = 0; /* it had been a good one */
     } else if (leader->failures < FAILURES_MAX) {

@@ -134,6 +134,31 @@ Test(scenario_35_and_36, a_silent_learner_holds_nobody_up)
     scene_end(sim);
 }
 
+/* 75, DESIGN 2.11: a frozen leader is noticed by its silence, and nobody falls
+ * for it again. The median of what clients wait is below a second. */
+Test(scenario_75, a_frozen_leader_is_followed_by_another_within_a_second)
+{
+    for (unsigned i = 0; i < 10; i++) {
+        struct sim_options options;
+        struct sim *sim;
+        unsigned old;
+        uint64_t began;
+
+        scene_options(&options, 3, 0, 2);
+        options.seed = 100 + i;
+        sim = scene_with(&options);
+        old = sim_leader(sim);
+        scene_to(sim, 1, scene_other(sim, old, 0));
+        began = sim_now_us(sim);
+        sim_pause(sim, old, 5 * SIM_SECOND);
+        (void)scene_until_leader_but(sim, old);
+        cr_expect_lt(sim_now_us(sim) - began, SIM_SECOND);
+        scene_make(sim, 1, "/n", 5);
+        scene_run_ms(sim, 6000);
+        scene_end(sim);
+    }
+}
+
 /* 37, ZOOKEEPER-3774: pings are held up; 38: deadlocks when a leader goes. */
 Test(scenario_37_and_38, a_leader_may_go_with_work_in_flight)
 {
