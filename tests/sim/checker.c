@@ -10,6 +10,8 @@ static void learn_voters(struct checker *c, const struct zab *zab);
 static void role_changed(struct checker *c, unsigned server,
                          const struct checker_view *view,
                          const struct replica_input *input);
+static void told_more(struct checker *c, unsigned server,
+                      const struct checker_view *view);
 static void note_in_place(struct checker *c, uint32_t epoch);
 static void look_at_store(struct checker *c, unsigned server,
                           const struct checker_view *view,
@@ -80,6 +82,7 @@ void checker_started(struct checker *c, unsigned server,
     s->role = ZAB_LOOKING;
     s->epoch = 0;
     s->delivered = 0;
+    s->told = durable->zxid_committed;
     adopt(c, server, durable);
     s->cuts = 0;
 }
@@ -149,6 +152,7 @@ void checker_step(struct checker *c, unsigned server,
     struct checker_view view = {.role = zab_role(zab),
                                 .epoch = zab_epoch(zab),
                                 .committed = zab_committed(zab),
+                                .leader_id = zab_leader_id(zab),
                                 .replica = replica};
 
     inspect_point(replica, &view.point);
@@ -182,6 +186,9 @@ void checker_look(struct checker *c, unsigned server,
 
     if (view->role != s->role || view->epoch != s->epoch) {
         role_changed(c, server, view, input);
+    }
+    if (view->committed > s->told) {
+        told_more(c, server, view);
     }
     if (view->role == ZAB_LEADING) {
         checker_session_input(c, server, view, input);
@@ -242,6 +249,20 @@ static void role_changed(struct checker *c, unsigned server,
     }
     s->role = view->role;
     s->epoch = view->epoch;
+}
+
+/* Who was elected commits nothing before a quorum has taken its epoch up. */
+static void told_more(struct checker *c, unsigned server,
+                      const struct checker_view *view)
+{
+    bool alone = (c->voters & (c->voters - 1)) == 0;
+
+    if (view->leader_id == server && view->role != ZAB_LEADING && !alone &&
+        view->committed > runs_last(&c->committed)) {
+        sim_fail(c->sim, "Leadership: server %u commits 0x%llx before it leads",
+                 server, (unsigned long long)view->committed);
+    }
+    c->servers[server].told = view->committed;
 }
 
 static void note_in_place(struct checker *c, uint32_t epoch)

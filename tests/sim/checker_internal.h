@@ -49,6 +49,7 @@ struct server {
     uint32_t counted; /* the last epoch promised so that it counts */
     uint32_t own;     /* the last epoch it proposed itself */
     zxid_t delivered;
+    zxid_t told; /* committed, as its zab says */
     enum zab_role role;
     uint32_t epoch;
     uint64_t reign;   /* counts leaderships of all servers */
@@ -71,6 +72,7 @@ struct checker_view {
     enum zab_role role;
     uint32_t epoch;
     zxid_t committed; /* as zab says */
+    uint64_t leader_id;
     struct inspect_point point;
     const struct replica *replica; /* NULL in tests */
 };

@@ -67,6 +67,13 @@ static void ack_epoch(struct checker *c, unsigned server,
 {
     struct server *s = &c->servers[server];
 
+    if (s->accepted > msg->epoch && s->current != 0 &&
+        (c->voters >> (server - 1) & 1) != 0) {
+        sim_fail(c->sim,
+                 "ElectionSafety: server %u follows epoch %u, it has promised "
+                 "%u",
+                 server, msg->epoch, s->accepted);
+    }
     if (!msg->ack_epoch.counted) {
         return;
     }

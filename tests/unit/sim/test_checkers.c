@@ -70,6 +70,26 @@ Test(sim_checkers, a_leader_without_what_is_committed_is_found)
     cr_assert(rig_found(&rig, "CommittedLost"));
 }
 
+Test(sim_checkers, commits_of_one_that_does_not_lead_yet_are_found)
+{
+    rig_lead(&rig, 1, 1);
+    rig_log(&rig, 1, Z(1, 1), rig_session(&rig, SESSION), 3);
+    rig.views[2].leader_id = 2;
+    rig.views[2].committed = Z(1, 1);
+    rig_step(&rig, 2, true);
+    cr_assert(rig_found(&rig, "Leadership"));
+}
+
+Test(sim_checkers, following_an_epoch_below_the_promise_is_found)
+{
+    rig_lead(&rig, 1, 1);
+    rig_store_epochs(&rig, 5, 1);
+    rig_step(&rig, 2, true);
+    rig_send(&rig, 2, PEER_LINK_LEADER,
+             &(struct peer_msg){.type = PEER_ACK_EPOCH, .epoch = 4});
+    cr_assert(rig_found(&rig, "ElectionSafety"));
+}
+
 Test(sim_checkers, commits_that_no_majority_has_are_found)
 {
     rig_lead(&rig, 1, 1);
