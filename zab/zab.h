@@ -94,7 +94,7 @@ enum zab_effect_type {
 struct zab_effect {
     enum zab_effect_type type;
     enum peer_link link;
-    uint64_t peers; /* one bit per member index */
+    uint64_t peers;  /* one bit per member index */
     const char *why; /* DAMAGED, DROP_PEER, ROLE: static text */
     union {
         struct peer_msg message; /* its arrays: until the next step */

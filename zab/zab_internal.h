@@ -23,10 +23,11 @@
 #define SYNC_WINDOW_BYTES ((size_t)256 * 1024) /* unacknowledged, syncing */
 #define WINDOW_BYTES ((size_t)4 * 1024 * 1024) /* unacknowledged, synced */
 #define SNAP_CHUNKS_AHEAD 4U
-#define CHUNK_SIZE_MAX (256U * 1024) /* of a read: loaded or sent in one step \
-                                      */
-#define ELECTION_WAIT_TICKS 5U       /* for a better vote */
-#define EPOCH_IN_PLACE_TICKS 50U     /* at most one for a voter in so many */
+#define CHUNK_SIZE_MAX                                                    \
+    (256U * 1024)                /* of a read: loaded or sent in one step \
+                                  */
+#define ELECTION_WAIT_TICKS 5U   /* for a better vote */
+#define EPOCH_IN_PLACE_TICKS 50U /* at most one for a voter in so many */
 
 enum zab_phase {
     ZAB_PHASE_NEW,        /* created, not stepped yet */
