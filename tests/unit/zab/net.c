@@ -111,8 +111,7 @@ void net_wipe(struct net *net, unsigned id)
     cr_assert_null(server->zab);
     fake_disk_destroy(server->disk);
     server->disk = fake_disk_create();
-    /* It has forgotten what it promised, and promises nothing until it is
-     * whole: from then on what its leader has told it. */
+    server->promised = 0; /* with its disk its life ends */
     server->checkpointed = 0;
 }
 
