@@ -70,7 +70,10 @@ void follower_ack(struct zab *zab, struct zab_effects *effects)
     zxid_t zxid = MUTATION(1) ? zab->logged : zab->stored;
     struct peer_msg *msg;
 
-    if (!is_receiving(zab) || zxid <= zab->acked_sent) {
+    /* Until a snapshot is installed what we have stored is of another history.
+     */
+    if (!is_receiving(zab) || zab->snap != SNAP_NONE ||
+        zxid <= zab->acked_sent) {
         return;
     }
     msg = zab_send(zab, PEER_LINK_LEADER,
