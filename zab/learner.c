@@ -178,7 +178,7 @@ static void ask(struct zab *zab, struct zab_effects *effects)
 
     /* What we may have promised counts as promised: an epoch above it is one
      * that we can promise. */
-    msg->epoch = zab->accepted_asked;
+    msg->epoch = MUTATION(4) ? zab->epoch_current : zab->accepted_asked;
     msg->zxid = zab->logged;
     msg->follower_info.voting = zab_voting(zab);
     msg->follower_info.epoch_current = taken_up_epoch(zab);
