@@ -140,6 +140,10 @@ void faults_tick(struct sim *sim)
         return;
     }
     sim->fault_tick++;
+    if (sim->fault_tick % 50 == 0) {
+        sim_count(sim, sim_leader(sim) != 0 ? "seconds with a leader"
+                                            : "seconds without a leader");
+    }
     sim_schedule(sim, sim->now_us + TICK_US, EVENT_FAULTS, 0, 0, 0);
     if (sim->now_us < sim->options.faults.from_us) {
         return;

@@ -71,6 +71,11 @@ static void shorten(struct shrinker *s)
     s->plan->observers = (int)s->shared->report.observers;
     s->plan->clients = (int)s->shared->report.clients;
     if (strcmp(s->name, "Liveness") == 0 || strcmp(s->name, "crash") == 0) {
+        for (s->plan->seconds = 32; s->plan->seconds > 0 && still_there(s);
+             s->plan->seconds /= 2) {
+            before = s->plan->seconds;
+        }
+        s->plan->seconds = before;
         return;
     }
     s->plan->seconds = (int)seconds;
