@@ -4,7 +4,7 @@
 
 #include "base/check.h"
 #include "base/mem.h"
-#include "zab/zab.h"
+#include "zab/zab_internal.h"
 
 static void learn_voters(struct checker *c, const struct zab *zab);
 static void role_changed(struct checker *c, unsigned server,
@@ -158,6 +158,7 @@ void checker_step(struct checker *c, unsigned server,
     inspect_point(replica, &view.point);
     if (c->voters == 0) {
         learn_voters(c, zab);
+        c->counter_max = zab->config.counter_max;
     }
     checker_look(c, server, &view, input, effects, count);
 }

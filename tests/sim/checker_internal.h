@@ -81,6 +81,7 @@ struct checker {
     struct sim *sim;
     struct server *servers; /* from 1 */
     unsigned servers_count;
+    uint32_t counter_max; /* of an epoch; 0: any */
     uint64_t voters;      /* bits by member index; 0: not asked yet */
     struct reign *reigns; /* by epoch */
     size_t reigns_count, reigns_capacity;

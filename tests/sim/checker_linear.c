@@ -58,8 +58,8 @@ void linear_committed(void *context, zxid_t zxid, const struct txn *txn)
 {
     struct clients *clients = context;
 
-    if (txn->op == ZK_OP_CREATE_SESSION) {
-        return;
+    if (client_op_find(txn->op)->kind == ZK_OP_INTERNAL) {
+        return; /* of a handshake */
     }
     for (unsigned i = 0; i < clients->count; i++) {
         struct client *client = &clients->items[i];
@@ -83,8 +83,10 @@ void linear_committed(void *context, zxid_t zxid, const struct txn *txn)
         if (client->first != 0 && zxid > client->first) {
             sim_fail(clients->sim,
                      "Moved: 0x%llx is a request of client %u that it does "
-                     "not wait for, xid %d",
-                     (unsigned long long)zxid, client->index, txn->cxid);
+                     "not wait for: xid %d, op %d, origin %llu of server %llu",
+                     (unsigned long long)zxid, client->index, txn->cxid,
+                     txn->op, (unsigned long long)txn->origin_request,
+                     (unsigned long long)txn->origin_id);
         }
         return;
     }

@@ -215,6 +215,11 @@ static void proposed(struct checker *c, unsigned server,
                  server, (unsigned long long)op->zxid, reign->count);
         return;
     }
+    if (c->counter_max != 0 && zxid_counter(op->zxid) > c->counter_max) {
+        sim_fail(c->sim, "Rollover: server %u proposes 0x%llx, %u is the end",
+                 server, (unsigned long long)op->zxid, c->counter_max);
+        return;
+    }
     if (!reign->broadcast) {
         reign->broadcast = true;
         reign->initial = runs_before_epoch(&c->servers[server].asked, epoch);

@@ -368,7 +368,9 @@ static void open_wake(struct clients *clients, struct client *client)
         client_later(clients, client, patience_us / 4);
     } else {
         client_later(clients, client,
-                     prng_below(&client->prng, 2 * client->pace_us));
+                     prng_below(&client->prng, now_us < client->quiet_us
+                                                   ? patience_us / 4
+                                                   : 2 * client->pace_us));
     }
 }
 
@@ -410,6 +412,10 @@ static bool misbehave(struct clients *clients, struct client *client)
             client_say(clients, client);
             client_later(clients, client, timeout_us(clients, client));
             return true;
+        case 6: /* it only looks: nothing of it goes to the leader */
+            client->quiet_us =
+                sim_now_us(clients->sim) + 3 * timeout_us(clients, client);
+            return false;
         default:
             return false;
     }

@@ -95,6 +95,7 @@ struct client {
     /* Requests sent from steady_us to touched_us were answered, without long
      * breaks between them. */
     uint64_t steady_us, touched_us, ping_us;
+    uint64_t quiet_us;                    /* until then it only reads */
     uint64_t heard_us, said_us, until_us; /* until: silent, or dial no earlier,
                                            * or wait no longer */
     /* Drawn once. */

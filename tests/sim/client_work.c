@@ -180,6 +180,10 @@ static void draw_one(struct clients *clients, struct client *client)
 {
     uint64_t die = prng_below(&client->prng, 100);
 
+    if (sim_now_us(clients->sim) < client->quiet_us) {
+        draw_read(clients, client);
+        return;
+    }
     if (client->need_parents && room(client, 2)) {
         client->need_parents = false;
         ask_create(clients, client, "/q", ZK_PERSISTENT);

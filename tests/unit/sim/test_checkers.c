@@ -251,6 +251,16 @@ Test(sim_checkers, records_that_no_primary_proposed_are_found)
     cr_assert(rig_found(&rig, "Integrity"));
 }
 
+Test(sim_checkers, a_counter_beyond_its_end_is_found)
+{
+    rig.checker->counter_max = 1;
+    rig_lead(&rig, 1, 1);
+    rig_log(&rig, 1, Z(1, 1), rig_session(&rig, SESSION), 1);
+    cr_assert_str_empty(rig.sim.finding);
+    rig_log(&rig, 1, Z(1, 2), rig_session(&rig, SESSION + 1), 1);
+    cr_assert(rig_found(&rig, "Rollover"));
+}
+
 Test(sim_checkers, another_payload_at_the_same_zxid_is_found)
 {
     rig_lead(&rig, 1, 1);
