@@ -141,6 +141,7 @@ static void decode_request_body(struct jute_reader *reader, struct arena *arena,
             decode_token(reader, arena, &request->token);
             return;
         case ZK_OP_CREATE_SESSION:
+        case ZK_OP_MOVE_SESSION:
         case ZK_OP_ERROR:
         case ZK_OP_NOTIFICATION:
         case ZK_OP_DELETE_CONTAINER:
@@ -312,6 +313,7 @@ static void decode_reply_body(struct jute_reader *reader, struct arena *arena,
         case ZK_OP_REMOVE_WATCHES:
             return;
         case ZK_OP_CREATE_SESSION:
+        case ZK_OP_MOVE_SESSION:
         case ZK_OP_ERROR:
         case ZK_OP_NOTIFICATION:
         case ZK_OP_DELETE_CONTAINER:

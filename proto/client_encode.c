@@ -129,6 +129,7 @@ static size_t request_body_size(const struct client_request *request)
         case ZK_OP_SASL:
             return size_token(&request->token);
         case ZK_OP_CREATE_SESSION:
+        case ZK_OP_MOVE_SESSION:
         case ZK_OP_ERROR:
         case ZK_OP_NOTIFICATION:
         case ZK_OP_DELETE_CONTAINER:
@@ -200,6 +201,7 @@ static void write_request_body(struct jute_writer *writer,
             write_token(writer, &request->token);
             return;
         case ZK_OP_CREATE_SESSION:
+        case ZK_OP_MOVE_SESSION:
         case ZK_OP_ERROR:
         case ZK_OP_NOTIFICATION:
         case ZK_OP_DELETE_CONTAINER:
@@ -319,6 +321,7 @@ static size_t reply_body_size(const struct client_reply *reply)
         case ZK_OP_REMOVE_WATCHES:
             return 0;
         case ZK_OP_CREATE_SESSION:
+        case ZK_OP_MOVE_SESSION:
         case ZK_OP_ERROR:
         case ZK_OP_NOTIFICATION:
         case ZK_OP_DELETE_CONTAINER:
@@ -384,6 +387,7 @@ static void write_reply_body(struct jute_writer *writer,
         case ZK_OP_REMOVE_WATCHES:
             return;
         case ZK_OP_CREATE_SESSION:
+        case ZK_OP_MOVE_SESSION:
         case ZK_OP_ERROR:
         case ZK_OP_NOTIFICATION:
         case ZK_OP_DELETE_CONTAINER:

@@ -1,7 +1,7 @@
 #include "proto/client_op.h"
 
 /* Numbers of the first and the last operation: the ends of the table below. */
-#define OP_FIRST ZK_OP_CLOSE_SESSION
+#define OP_FIRST ZK_OP_MOVE_SESSION
 #define OP_LAST ZK_OP_WHO_AM_I
 
 static const struct client_op ops[] = {

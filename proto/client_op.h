@@ -9,6 +9,7 @@
 
 /* name, number, "text", "lop" code of the four-letter words, kind */
 #define ZK_OP_MAP(X)                                                   \
+    X(MOVE_SESSION, -12, "moveSession", "SESS", ZK_OP_INTERNAL)        \
     X(CREATE_SESSION, -10, "createSession", "SESS", ZK_OP_INTERNAL)    \
     X(CLOSE_SESSION, -11, "closeSession", "CLOS", ZK_OP_WRITE)         \
     X(ERROR, -1, "error", "NA", ZK_OP_INTERNAL)                        \

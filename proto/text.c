@@ -168,6 +168,7 @@ static void append_request_fields(const struct client_request *request,
         case ZK_OP_CLOSE_SESSION:
         case ZK_OP_WHO_AM_I:
         case ZK_OP_CREATE_SESSION:
+        case ZK_OP_MOVE_SESSION:
         case ZK_OP_ERROR:
         case ZK_OP_NOTIFICATION:
         case ZK_OP_DELETE_CONTAINER:
@@ -262,6 +263,7 @@ static void append_txn_fields(const struct txn *txn, struct buf *out)
             append_path(out, txn->check.path);
             break;
         case ZK_OP_CREATE_SESSION:
+        case ZK_OP_MOVE_SESSION:
             buf_printf(out, " timeout=%" PRId32,
                        txn->create_session.timeout_ms);
             break;

@@ -337,7 +337,7 @@ static int session_get(const Disk__Change *change, struct txn *txn)
 {
     uint8_t *password = txn->create_session.password;
 
-    if (txn->op == ZK_OP_CLOSE_SESSION) {
+    if (txn->op == ZK_OP_CLOSE_SESSION || txn->op == ZK_OP_MOVE_SESSION) {
         return 0;
     }
     if (txn->op != ZK_OP_CREATE_SESSION || !change->has_timeout_ms ||
@@ -370,6 +370,7 @@ static bool ops_are_valid(int32_t op, int32_t request_op, bool nested)
         case ZK_OP_MULTI:
         case ZK_OP_CREATE_SESSION:
         case ZK_OP_CLOSE_SESSION:
+        case ZK_OP_MOVE_SESSION:
             return request_op == op && !nested;
         default: /* a number from the disk */
             return false;

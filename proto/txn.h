@@ -13,7 +13,8 @@
 
 /* Txn ops: CREATE (every kind of node: ephemeral_owner says which), DELETE,
  * SET_DATA, SET_ACL, CHECK (in a multi, for its place in the reply), MULTI,
- * CREATE_SESSION, CLOSE_SESSION. */
+ * CREATE_SESSION, CLOSE_SESSION, MOVE_SESSION (it speaks through its origin
+ * from here on; ours, no ZooKeeper has it). */
 struct txn {
     uint64_t session_id;
     uint64_t origin_id, origin_request; /* who waits for it: DESIGN 2.8 */

@@ -47,6 +47,8 @@ bool deliver_slice(struct replica *r)
         if (d->txn.op == ZK_OP_CREATE_SESSION) {
             d->result = (struct apply_result){.op = ZK_OP_CREATE_SESSION};
             create_session(r, &d->txn);
+        } else if (d->txn.op == ZK_OP_MOVE_SESSION) {
+            d->result = (struct apply_result){.op = ZK_OP_MOVE_SESSION};
         } else if (!tree_apply(r->tree, d->zxid, &d->txn, r->delivery_arena,
                                &d->result)) {
             r->budget = 0;
@@ -195,7 +197,6 @@ static void finish(struct replica *r)
     if (d->txn.op == ZK_OP_CLOSE_SESSION) {
         close_session(r, &d->txn);
     } else {
-        session_delivered(r, &d->txn);
         answer(r, &d->txn, &d->result);
     }
     end(r);

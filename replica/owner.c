@@ -1,13 +1,17 @@
 /* Which connection of which server speaks for a session: kept by the leader, in
  * memory only, as (server, number of its handshake). A session that moves is
  * taken from its old connection at once; what that one still sends is dropped
- * (DESIGN 2.9). */
+ * (DESIGN 2.9). Another server's resume is a txn, too: the old server, which
+ * may be slow or cut off, closes its connection before it serves under the next
+ * leader, who cannot know (ZOOKEEPER-417). */
 #include "base/bytes.h"
 #include "base/check.h"
 #include "replica/replica_internal.h"
 
 static void accept(struct replica *r, struct session *session,
                    uint64_t server_id, const struct peer_msg *msg);
+static void propose_move(struct replica *r, const struct session *session,
+                         uint64_t server_id, uint64_t attachment);
 static void refuse(struct replica *r, uint64_t server_id,
                    const struct peer_msg *msg);
 static void refuse_now(struct replica *r, uint64_t server_id,
@@ -142,9 +146,10 @@ void session_on_moved(struct replica *r, const struct peer_msg *msg)
                "session moved to another server");
 }
 
-/* SESSION_MOVED dies with the leader that sent it; what a session does
- * elsewhere arrives nevertheless, and before we serve under the next one. An
- * open connection's resume had its place behind all that came before it. */
+/* SESSION_MOVED dies with the leader that sent it; that a session is resumed
+ * elsewhere, and what it does there, arrives nevertheless, and before we serve
+ * under the next one. An open connection's resume had its place behind all that
+ * came before it. */
 void session_delivered(struct replica *r, const struct txn *txn)
 {
     struct session *session;
@@ -176,6 +181,7 @@ static void accept(struct replica *r, struct session *session,
                    uint64_t server_id, const struct peer_msg *msg)
 {
     uint64_t origin_request = msg->revalidate.origin_request;
+    bool moves = !r->standalone && session_owner(session) != server_id;
     const struct wait *wait;
 
     give_to(r, session, server_id, origin_request);
@@ -187,12 +193,29 @@ static void accept(struct replica *r, struct session *session,
         wait = wait_find(r, origin_request);
         session_attach(session, wait == NULL ? 0 : wait->conn_id);
     }
+    if (moves) {
+        propose_move(r, session, server_id, origin_request);
+    }
     barrier_add(r, &(struct barrier){.kind = BARRIER_SESSION,
                                      .origin_id = server_id,
                                      .origin_request = origin_request,
                                      .session_id = session_id(session),
                                      .timeout_ms = session_timeout_ms(session),
                                      .ok = true});
+}
+
+static void propose_move(struct replica *r, const struct session *session,
+                         uint64_t server_id, uint64_t attachment)
+{
+    struct origin origin = {.id = server_id,
+                            .request = attachment,
+                            .session_id = session_id(session)};
+    struct prep_context context;
+    struct txn txn;
+
+    write_context(r, &origin, &context);
+    prep_move_session(r->prep, &context, &txn);
+    write_propose(r, &txn);
 }
 
 static void refuse(struct replica *r, uint64_t server_id,

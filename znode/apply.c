@@ -167,6 +167,7 @@ static void apply_op(struct applying *applying, const struct txn *op,
             return;
         case ZK_OP_CHECK:
         case ZK_OP_CREATE_SESSION:
+        case ZK_OP_MOVE_SESSION:
             return; /* a place in the reply; session/'s business */
         default:
             UNREACHABLE();

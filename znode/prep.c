@@ -151,6 +151,14 @@ void prep_close_session(struct prep *prep, struct prep_context *context,
     (void)end(prep, ZK_OK);
 }
 
+void prep_move_session(struct prep *prep, struct prep_context *context,
+                       struct txn *txn)
+{
+    begin(prep, context, txn);
+    txn->op = txn->request_op = ZK_OP_MOVE_SESSION;
+    (void)end(prep, ZK_OK);
+}
+
 enum zk_code prep_delete_container(struct prep *prep,
                                    struct prep_context *context,
                                    struct slice path, struct txn *txn)

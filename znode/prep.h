@@ -54,6 +54,10 @@ void prep_create_session(struct prep *prep, struct prep_context *context,
                          struct txn *txn);
 void prep_close_session(struct prep *prep, struct prep_context *context,
                         struct txn *txn);
+/* It changes nothing but says to all servers, in the order of everything else,
+ * that the session speaks through another connection now. */
+void prep_move_session(struct prep *prep, struct prep_context *context,
+                       struct txn *txn);
 enum zk_code prep_delete_container(struct prep *prep,
                                    struct prep_context *context,
                                    struct slice path, struct txn *txn);

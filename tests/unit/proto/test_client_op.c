@@ -20,7 +20,7 @@ Test(proto_client_op, every_operation_is_found_by_its_number)
 
 Test(proto_client_op, no_other_number_is_an_operation)
 {
-    static const int32_t unknown[] = {INT32_MIN, -100,    -12,      -9, -2,
+    static const int32_t unknown[] = {INT32_MIN, -100,    -13,      -9, -2,
                                       10,        23,      24,       99, 108,
                                       109,       1 << 24, INT32_MAX};
     size_t found = 0, expected = 0;

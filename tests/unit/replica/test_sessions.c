@@ -191,9 +191,9 @@ Test(replica_sessions, a_resume_elsewhere_takes_the_session_at_once)
     cr_assert_eq(rig_view(rig).ephemerals, 1);
     cr_assert_eq(rig_view(rig).znodes, 6);
     snprintf(line, sizeof(line),
-             "3 revalidate-reply zxid=2.1 session=0x%llx timeout=8000"
+             "3 revalidate-reply zxid=2.2 session=0x%llx timeout=8000"
              " request=88 ok\n"
-             "2 refused zxid=2.1 code=-118 request=1000\n",
+             "2 refused zxid=2.2 code=-118 request=1000\n",
              (unsigned long long)id);
     peers_expect(&peers, line);
     cr_assert_eq(session_of(id).timeout_ms, 8000);
@@ -210,7 +210,7 @@ Test(replica_sessions, the_old_connection_is_told_before_the_new_one)
     rig_settle(rig);
     snprintf(lines, sizeof(lines),
              "2 session-moved session=0x%llx attachment=77\n"
-             "3 revalidate-reply zxid=2.1 session=0x%llx timeout=8000"
+             "3 revalidate-reply zxid=2.2 session=0x%llx timeout=8000"
              " request=88 ok\n",
              (unsigned long long)id, (unsigned long long)id);
     peers_expect(&peers, lines);
@@ -261,7 +261,7 @@ Test(replica_sessions, a_resume_here_takes_the_session_of_a_learner)
     rig_settle(rig);
     rig_expect(client, "session 10000\n");
     rig_ask(rig, client, request_create("/a", "", ZK_PERSISTENT));
-    rig_expect(client, "1 create z2 /a\n");
+    rig_expect(client, "1 create z4 /a\n");
 }
 
 /* DESIGN 2.9: no server says "expired" from what it happens to know. */
@@ -336,7 +336,7 @@ Test(replica_sessions, what_is_committed_and_not_yet_applied_is_not_unknown)
     rig_settle(rig);
     snprintf(lines, sizeof(lines),
              "2 session-moved session=0x%llx attachment=77\n"
-             "3 revalidate-reply zxid=2.1 session=0x%llx timeout=8000"
+             "3 revalidate-reply zxid=2.2 session=0x%llx timeout=8000"
              " request=88 ok\n",
              (unsigned long long)id, (unsigned long long)id);
     peers_expect(&peers, lines);
