@@ -21,7 +21,7 @@
 /* That all may need to be well again. */
 #define TICKS 400U
 /* A state costs a hundred bytes, and one of a server some thousands: the long
- * runs want 4 GB. */
+ * runs want 5 GB. */
 #define CHECK_STATES 500000U
 #define LONG_STATES 8000000U
 
@@ -34,7 +34,8 @@ struct seen {
 
 struct run {
     const char *name, *about;
-    bool established; /* begins with a leader, else with empty disks */
+    enum { DOWN, STARTED, ESTABLISHED } first;
+    const struct server_disk *disks;
     uint32_t counter_max;
     struct world_rules rules;
     size_t states_max, states_max_long;
@@ -55,10 +56,21 @@ struct search {
     action_t action;
 };
 
+static const struct server_disk empty[SERVERS];
+
+/* Epochs that came to nothing: each had a transaction that no quorum has, and
+ * the later one is down when the earlier one is taken for the history. */
+static const struct server_disk branches[SERVERS] = {
+    {1, 1, {1, {{1, 1, 101}}}},
+    {2, 2, {1, {{2, 1, 102}}}},
+    {2, 1, {.count = 0}},
+};
+
 static const struct run runs[] = {
     {.name = "crash",
      .about = "2 transactions, 1 crash, votes at once",
-     .established = true,
+     .first = ESTABLISHED,
+     .disks = empty,
      .rules = {.votes_at_once = true,
                .transactions = 2,
                .crashes = 1,
@@ -67,7 +79,8 @@ static const struct run runs[] = {
      .states_max_long = LONG_STATES},
     {.name = "crashes",
      .about = "2 transactions, 2 crashes, votes at once",
-     .established = true,
+     .first = ESTABLISHED,
+     .disks = empty,
      .rules = {.votes_at_once = true,
                .transactions = 2,
                .crashes = 2,
@@ -77,7 +90,8 @@ static const struct run runs[] = {
     {.name = "in-place",
      .about = "2 transactions, a new epoch in place after each, 1 crash, votes "
               "and disks at once",
-     .established = true,
+     .first = ESTABLISHED,
+     .disks = empty,
      .counter_max = 1,
      .rules = {.votes_at_once = true,
                .disks_at_once = true,
@@ -88,7 +102,8 @@ static const struct run runs[] = {
      .states_max_long = LONG_STATES},
     {.name = "resign",
      .about = "2 transactions, 1 crash, 1 resigns, votes and disks at once",
-     .established = true,
+     .first = ESTABLISHED,
+     .disks = empty,
      .rules = {.votes_at_once = true,
                .disks_at_once = true,
                .transactions = 2,
@@ -99,7 +114,8 @@ static const struct run runs[] = {
      .states_max_long = LONG_STATES},
     {.name = "epochs",
      .about = "2 transactions, 3 crashes, votes and disks at once",
-     .established = true,
+     .first = ESTABLISHED,
+     .disks = empty,
      .rules = {.votes_at_once = true,
                .disks_at_once = true,
                .transactions = 2,
@@ -109,7 +125,8 @@ static const struct run runs[] = {
      .states_max_long = LONG_STATES},
     {.name = "cut",
      .about = "2 transactions, 2 cuts, votes and disks at once",
-     .established = true,
+     .first = ESTABLISHED,
+     .disks = empty,
      .rules = {.votes_at_once = true,
                .disks_at_once = true,
                .transactions = 2,
@@ -119,8 +136,20 @@ static const struct run runs[] = {
      .states_max_long = LONG_STATES},
     {.name = "elections",
      .about = "1 transaction, 1 crash, all but votes at once",
-     .established = true,
+     .first = ESTABLISHED,
+     .disks = empty,
      .rules = {.quorum_at_once = true,
+               .disks_at_once = true,
+               .transactions = 1,
+               .crashes = 1,
+               .ticks = TICKS},
+     .states_max = CHECK_STATES,
+     .states_max_long = LONG_STATES},
+    {.name = "branches",
+     .about = "from the disks of two epochs that came to nothing, 1 "
+              "transaction, 1 crash, votes and disks at once",
+     .disks = branches,
+     .rules = {.votes_at_once = true,
                .disks_at_once = true,
                .transactions = 1,
                .crashes = 1,
@@ -129,6 +158,8 @@ static const struct run runs[] = {
      .states_max_long = LONG_STATES},
     {.name = "first",
      .about = "from empty disks, 1 crash, all but votes at once",
+     .first = STARTED,
+     .disks = empty,
      .rules = {.quorum_at_once = true,
                .disks_at_once = true,
                .crashes = 1,
@@ -137,13 +168,15 @@ static const struct run runs[] = {
      .states_max_long = LONG_STATES},
     {.name = "all",
      .about = "2 transactions, 1 crash, nothing at once",
-     .established = true,
+     .first = ESTABLISHED,
+     .disks = empty,
      .rules = {.transactions = 2, .crashes = 1, .ticks = TICKS},
      .states_max = CHECK_STATES,
      .states_max_long = LONG_STATES},
     {.name = "late",
      .about = "1 transaction, 1 crash, 3 ticks anywhere",
-     .established = true,
+     .first = ESTABLISHED,
+     .disks = empty,
      .rules = {.votes_at_once = true,
                .disks_at_once = true,
                .ticks_anywhere = true,
@@ -205,15 +238,16 @@ int main(int argc, char **argv)
 static bool search_run(struct search *s, size_t states_max)
 {
     clock_t begin = clock();
-    const struct world_rules *rules = &s->run->rules;
     const char *broken = NULL;
     bool ok;
 
     running = s;
     s->servers = servers_create(s->run->counter_max);
-    world_first(s->servers, rules, &s->first);
-    if (s->run->established) {
-        broken = world_establish(s->servers, rules, &s->first);
+    world_first(s->servers, s->run->disks, &s->first);
+    if (s->run->first == STARTED) {
+        world_start(s->servers, &s->run->rules, &s->first);
+    } else if (s->run->first == ESTABLISHED) {
+        broken = world_establish(s->servers, &s->first);
     }
     if (broken != NULL) {
         printf("%s: %s\n", s->run->name, broken);

@@ -86,8 +86,13 @@ struct servers;
 /* Their epoch changes in place when the counter gets there; 0: never. */
 struct servers *servers_create(uint32_t counter_max);
 void servers_destroy(struct servers *servers);
-/* Down, with an empty disk. */
-uint32_t server_first(struct servers *servers, unsigned index);
+/* Down, with this on its disk. */
+struct server_disk {
+    uint32_t accepted, current;
+    struct entries log;
+};
+uint32_t server_first(struct servers *servers, unsigned index,
+                      const struct server_disk *disk);
 /* Valid until the next call. */
 struct reaction server_react(struct servers *servers, uint32_t state,
                              const struct input *input);
@@ -138,13 +143,13 @@ struct world {
 typedef uint16_t action_t;
 #define ACTIONS_MAX 128U
 
-/* Everybody starts with an empty disk. */
-void world_first(struct servers *servers, const struct world_rules *rules,
+/* All are down; disks: SERVERS of them. */
+void world_first(struct servers *servers, const struct server_disk *disks,
+                 struct world *world);
+void world_start(struct servers *servers, const struct world_rules *rules,
                  struct world *world);
 /* Without a choice, until there is a leader, and all is quiet. */
-const char *world_establish(struct servers *servers,
-                            const struct world_rules *rules,
-                            struct world *world);
+const char *world_establish(struct servers *servers, struct world *world);
 /* What may happen next. */
 unsigned world_actions(struct servers *servers, const struct world_rules *rules,
                        const struct world *world, action_t *actions);

@@ -25,6 +25,19 @@ struct blob *disk_payload(uint16_t number)
     return blob_copy(slice_make(bytes, sizeof(bytes)));
 }
 
+void disk_init(struct disk *disk, const struct server_disk *first)
+{
+    static const uint8_t cluster_id[16] = DISK_CLUSTER_ID;
+
+    memset(disk, 0, sizeof(*disk));
+    disk->accepted = first->accepted;
+    disk->current = first->current;
+    disk->log = first->log;
+    if (disk->current > 0) {
+        memcpy(disk->cluster_id, cluster_id, sizeof(cluster_id));
+    }
+}
+
 void disk_write(struct disk *disk, const struct store_op *op)
 {
     struct disk_write *write = &disk->writes[disk->writes_count];

@@ -8,6 +8,10 @@
 #include "tests/sim/exhaust.h"
 
 #define DISK_WRITES_MAX 32U
+#define DISK_CLUSTER_ID \
+    {                   \
+        1, 2, 3         \
+    }
 
 struct disk_write {
     enum store_op_type type;
@@ -18,7 +22,6 @@ struct disk_write {
     uint16_t number; /* of the transaction */
 };
 
-/* A zeroed one is empty. */
 struct disk {
     uint32_t accepted, current;
     uint8_t cluster_id[16];
@@ -32,6 +35,7 @@ struct disk {
 uint16_t disk_number(const struct blob *payload);
 struct blob *disk_payload(uint16_t number);
 
+void disk_init(struct disk *disk, const struct server_disk *first);
 void disk_write(struct disk *disk, const struct store_op *op);
 /* The oldest write is durable; gives its seq. */
 uint64_t disk_sync(struct disk *disk);

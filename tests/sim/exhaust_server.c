@@ -130,11 +130,13 @@ void servers_destroy(struct servers *s)
     mem_free(s);
 }
 
-uint32_t server_first(struct servers *s, unsigned index)
+uint32_t server_first(struct servers *s, unsigned index,
+                      const struct server_disk *disk)
 {
     struct server *server = region_reset(sizeof(*server));
 
     server->index = index;
+    disk_init(&server->disk, disk);
     return save(s);
 }
 
@@ -268,7 +270,7 @@ static void start(struct servers *s)
         .ticks_sync_max = 20,
         .ticks_heartbeat = 4,
         .ticks_leader_timeout = 10,
-        .entropy = {1, 2, 3},
+        .entropy = DISK_CLUSTER_ID,
         .proposals_inflight_max = 4,
         .counter_max = s->counter_max,
         .seed = server->index + 1,

@@ -92,34 +92,39 @@ static const char *check(const struct act *a);
 #define ACTION(kind, x, y) \
     ((action_t)((unsigned)(kind) << 12 | (unsigned)(x) << 8 | (unsigned)(y)))
 
-void world_first(struct servers *servers, const struct world_rules *rules,
+void world_first(struct servers *servers, const struct server_disk *disks,
+                 struct world *world)
+{
+    memset(world, 0, sizeof(*world));
+    for (unsigned i = 0; i < SERVERS; i++) {
+        world->states[i] = server_first(servers, i, &disks[i]);
+    }
+}
+
+void world_start(struct servers *servers, const struct world_rules *rules,
                  struct world *world)
 {
     struct act a = {servers, rules, world, NULL, NULL};
 
-    memset(world, 0, sizeof(*world));
-    for (unsigned i = 0; i < SERVERS; i++) {
-        world->states[i] = server_first(servers, i);
-    }
     for (unsigned i = 0; i < SERVERS; i++) {
         start(&a, i);
     }
+    act_at_once(&a);
     CHECK(a.broken == NULL);
 }
 
-const char *world_establish(struct servers *servers,
-                            const struct world_rules *rules,
-                            struct world *world)
+const char *world_establish(struct servers *servers, struct world *world)
 {
     static const struct world_rules plain = {
         .votes_at_once = true, .disks_at_once = true, .ticks = QUIET_TICKS_MAX};
     action_t actions[ACTIONS_MAX];
 
-    (void)rules;
+    world_start(servers, &plain, world);
     while (!world_is_settled(servers, world)) {
+        unsigned count = world_actions(servers, &plain, world, actions);
         const char *broken;
 
-        if (world_actions(servers, &plain, world, actions) == 0) {
+        if (count == 0) {
             return "nobody comes to lead";
         }
         broken = world_act(servers, &plain, world, actions[0], NULL);
