@@ -1,8 +1,10 @@
-/* The inside of the model clients, for client*.c and checker_linear.c.
+/* The inside of the model clients, for client*.c, checker_linear.c and
+ * checker_watches.c.
  *
  * client.c: connections, sessions, timers; client_work.c: what is asked, drawn;
- * client_take.c: what comes back, in order; checker_linear.c: whether it may be
- * so, by the model of what is committed; client_text.c: by hand. */
+ * client_take.c: what comes back, in order; checker_linear.c and
+ * checker_watches.c: whether it may be so, by the model of what is committed;
+ * client_text.c: by hand. */
 #ifndef CORRAL_TESTS_SIM_CLIENT_INTERNAL_H
 #define CORRAL_TESTS_SIM_CLIENT_INTERNAL_H
 
@@ -167,10 +169,19 @@ void linear_header(struct clients *clients, struct client *client,
                    const struct zk_reply_header *header);
 void linear_answer(struct clients *clients, struct client *client,
                    const struct ask *ask, const struct client_reply *reply);
-void linear_event(struct clients *clients, struct client *client, zxid_t zxid,
-                  const struct zk_watcher_event *event);
-void linear_arm(struct clients *clients, struct client *client,
-                const struct ask *ask, const struct client_reply *reply);
+
+/* ---- checker_watches.c */
+/* Before an answer of this zxid is looked at. */
+void watches_header(struct clients *clients, struct client *client,
+                    zxid_t zxid);
+/* setWatches was answered. */
+void watches_set_again(struct clients *clients, struct client *client,
+                       const struct ask *ask, zxid_t zxid);
+void watches_event(struct clients *clients, struct client *client, zxid_t zxid,
+                   const struct zk_watcher_event *event);
+/* An answer that leaves a watch. */
+void watches_arm(struct clients *clients, struct client *client,
+                 const struct ask *ask, const struct client_reply *reply);
 
 /* ---- client_text.c */
 void text_flush(struct clients *clients, struct client *client);

@@ -93,7 +93,7 @@ static void take_event(struct clients *clients, struct client *client,
         return;
     }
     sim_count(clients->sim, "watch events");
-    linear_event(clients, client, header->zxid, &event);
+    watches_event(clients, client, header->zxid, &event);
     if (client->idle) {
         text_event(client, &event);
     }
@@ -146,7 +146,7 @@ static void take_answer(struct clients *clients, struct client *client,
     sim_count(clients->sim, "requests answered");
     linear_attended(clients, client, ask->sent_us);
     linear_answer(clients, client, ask, &reply);
-    linear_arm(clients, client, ask, &reply);
+    watches_arm(clients, client, ask, &reply);
     learn(clients, client, ask, &reply);
     if (ask->by_hand) {
         text_answer(client, ask, &reply);

@@ -7,6 +7,7 @@ tests_sim_libsim_a_SOURCES = \
 	tests/sim/checker_log.c \
 	tests/sim/checker_peer.c \
 	tests/sim/checker_session.c \
+	tests/sim/checker_watches.c \
 	tests/sim/client.c tests/sim/client.h tests/sim/client_internal.h \
 	tests/sim/client_take.c \
 	tests/sim/client_text.c \
