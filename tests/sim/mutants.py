@@ -73,10 +73,11 @@ def one_try(args, program, seed):
         [program, '--seed', str(seed), '--minutes', '%g' % (args.limit / 60)],
         stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
         errors='replace')
+    lines = run.stdout.splitlines()
     line = ''
-    for text in run.stdout.splitlines():
-        if text.startswith('found:') or 'finding' in text or 'CHECK' in text:
-            line = text
+    for at, text in enumerate(lines):
+        if text.startswith('to replay:') and at > 0:
+            line = lines[at - 1].strip()
             break
     return cpu_s() - before, FOUND.get(run.returncode), line
 
