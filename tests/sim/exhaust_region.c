@@ -32,6 +32,7 @@ static struct {
 static struct head *head(void);
 static void *region_alloc(size_t size);
 static void region_free(void *ptr);
+static struct block *block_of(void *ptr);
 static size_t class_of(size_t size);
 static size_t class_size(size_t class);
 static bool is_inside(const void *ptr);
@@ -104,7 +105,7 @@ void *mem_realloc(void *ptr, size_t size)
         CHECK(moved != NULL);
         return moved;
     }
-    old_size = class_size(((struct block *)((uint8_t *)ptr - GRAIN))->class);
+    old_size = class_size(block_of(ptr)->class);
     moved = region_alloc(size);
     memcpy(moved, ptr, old_size < size ? old_size : size);
     region_free(ptr);
@@ -173,12 +174,17 @@ static void *region_alloc(size_t size)
 /* Zeroed: two servers of equal state differ in fewer bytes. */
 static void region_free(void *ptr)
 {
-    struct block *block = (struct block *)(void *)((uint8_t *)ptr - GRAIN);
+    struct block *block = block_of(ptr);
     size_t class = block->class;
 
     memset(ptr, 0, class_size(class));
     block->next_free = head()->free[class];
     head()->free[class] = block;
+}
+
+static struct block *block_of(void *ptr)
+{
+    return (struct block *)(void *)((uint8_t *)ptr - GRAIN);
 }
 
 static size_t class_of(size_t size)
