@@ -17,7 +17,6 @@
 static void new_round(struct zab *zab);
 static void set_end(struct zab *zab);
 static void consider(struct zab *zab, struct zab_effects *effects);
-static bool is_ready(const struct zab *zab);
 static size_t find_leader(const struct zab *zab);
 static bool is_followed(const struct zab *zab, size_t peer);
 static void catch_up(struct zab *zab);
@@ -154,6 +153,11 @@ bool zab_voting(const struct zab *zab)
     return !zab_blank(zab) || is_first(zab) || MUTATION(34);
 }
 
+bool zab_ready(const struct zab *zab)
+{
+    return zab->tree == ZAB_TREE_WHOLE && zab->snap != SNAP_ENDING;
+}
+
 static void new_round(struct zab *zab)
 {
     zab->round++;
@@ -174,7 +178,7 @@ static void consider(struct zab *zab, struct zab_effects *effects)
 {
     size_t leader;
 
-    if (!is_ready(zab)) {
+    if (!zab_ready(zab)) {
         zab->vote = (struct zab_vote){0};
         return;
     }
@@ -187,12 +191,6 @@ static void consider(struct zab *zab, struct zab_effects *effects)
     catch_up(zab);
     choose(zab);
     decide(zab, effects);
-}
-
-/* Our history is known, and the tree made of it. */
-static bool is_ready(const struct zab *zab)
-{
-    return zab->tree == ZAB_TREE_WHOLE && zab->snap != SNAP_ENDING;
 }
 
 /* Somebody leads already: no round is needed, and none disturbs it. */

@@ -420,7 +420,9 @@ static void on_resign(struct zab *zab, uint64_t successor,
     static const char why[] = "the leader hands over";
     bool ours = successor == zab->config.self_id && zab_voting(zab);
 
-    if (!ours && !can_follow(zab, successor)) {
+    /* In the middle of a snapshot we wait for our own disk first, as an
+     * election does. */
+    if (!zab_ready(zab) || (!ours && !can_follow(zab, successor))) {
         zab_look(zab, why, effects);
         return;
     }

@@ -295,6 +295,9 @@ bool zab_blank(const struct zab *zab);  /* current epoch 0, or asked to be */
 bool zab_voting(const struct zab *zab); /* self: a voter, not blank, or the
                                          * first election's rule holds; and no
                                          * SNAP_END is on its way */
+/* Our history is known, and the tree made of it: before that we neither elect
+ * nor lead nor follow anybody. */
+bool zab_ready(const struct zab *zab);
 /* Does our history have it as one of its zxids (or its beginning)? */
 bool zab_has(const struct zab *zab, zxid_t zxid);
 /* What follows this one of our history; 0: nothing. */

@@ -375,6 +375,43 @@ Test(zab_learner, who_may_not_lead_is_no_successor)
     pupil_finish(p);
 }
 
+/* Up to the chunks' last one, of which so many ops are durable. */
+static void receive_snapshot(unsigned durable)
+{
+    pupil_init(p, 3);
+    pupil_promises(p, 5);
+    pupil_say(p, PEER_SYNC_SNAP, 5, zxid_make(4, 7));
+    pupil_chunk(p, 5, 1, true);
+    for (unsigned i = 0; i < durable; i++) {
+        pupil_disk(p);
+    }
+}
+
+/* It would lead, or have its history cut, while the tree is being loaded. */
+Test(zab_learner, in_the_middle_of_a_snapshot_nobody_is_a_successor)
+{
+    receive_snapshot(3);
+    cr_assert_eq(zab_logged(p->zab), zxid_make(4, 7));
+    cr_assert_eq(p->loads, 1, "not yet again");
+    hear_resign(5, 1);
+    pupil_expect_looking(p);
+    pupil_settle(p);
+    cr_assert_eq(p->loads, 2);
+    pupil_finish(p);
+}
+
+/* It would promise an epoch without storing it, and log what is of it. */
+Test(zab_learner, in_the_middle_of_a_snapshot_a_successor_is_not_dialled)
+{
+    receive_snapshot(2);
+    cr_assert_eq(zab_logged(p->zab), zxid_make(2, 3));
+    hear_resign(5, 2);
+    pupil_expect_looking(p);
+    pupil_settle(p);
+    cr_assert_eq(zab_logged(p->zab), zxid_make(4, 7));
+    pupil_finish(p);
+}
+
 Test(zab_learner, a_diverged_server_is_blank_and_asks_for_a_whole_copy)
 {
     pupil_init(p, 3);
