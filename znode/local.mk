@@ -22,3 +22,5 @@ znode_libznode_a_SOURCES = \
 	znode/watch_store.c \
 	znode/watch_walk.c
 znode_libs = znode/libznode.a $(proto_libs)
+
+EXTRA_DIST += znode/README
