@@ -326,9 +326,11 @@ static void push_log_op(struct zab *zab, const struct zab_log_op *op)
  * read again. */
 static void trim_history(struct zab *zab)
 {
+    /* Alone there is nobody who could lag. */
+    size_t max = zab->peers_count == 1 ? 0 : zab->config.history_bytes_max;
+
     history_trim(&zab->history,
-                 zab_is_learner(zab) ? zab->stored : zab->delivered,
-                 zab->config.history_bytes_max);
+                 zab_is_learner(zab) ? zab->stored : zab->delivered, max);
 }
 
 static void deliver_from(struct zab *zab, size_t index,

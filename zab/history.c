@@ -147,6 +147,14 @@ static size_t first_behind(const struct history *history, zxid_t zxid)
 {
     size_t low = 0, high = history->count;
 
+    /* Within an epoch places are distances. */
+    if (high > 0 && zxid >= slot(history, 0)->zxid) {
+        uint64_t distance = zxid - slot(history, 0)->zxid;
+
+        if (distance < high && slot(history, distance)->zxid == zxid) {
+            return distance + 1;
+        }
+    }
     while (low < high) {
         size_t middle = low + (high - low) / 2;
 

@@ -182,6 +182,9 @@ void leader_tell_committed(struct zab *zab, zxid_t zxid,
         return;
     }
     zab->committed_told = zxid;
+    if (zab->peers_count == 1) {
+        return; /* nobody is to be told */
+    }
     bytes = history_bytes(&zab->history, before, zxid);
     for (size_t i = 0; i < zab->peers_count; i++) {
         struct zab_peer *learner = &zab->peers[i];
