@@ -53,6 +53,11 @@ const char *follower_on_commit(struct zab *zab, zxid_t zxid,
         }
         return NULL;
     }
+    /* A leader commits what it has sent: anything else could not be
+     * delivered. */
+    if (zxid > zab->committed && !zab_has(zab, zxid)) {
+        return "a commit of what it has not sent";
+    }
     if (zxid > zab->stored) {
         ZAB_MARK(zab, COMMITTED_AHEAD);
     }

@@ -74,6 +74,7 @@ static void check_history(const struct zab *zab)
     size_t ends = zab->epoch_ends_count;
 
     CHECK(zab->delivered <= zab->committed);
+    CHECK(zab->committed <= zab->logged);
     CHECK(zab->delivered <= zab->stored);
     CHECK(zab->stored <= zab->logged);
     CHECK(zab->checkpoint <= zab->logged);

@@ -137,6 +137,9 @@ static const char *on_snap(struct zab *zab, zxid_t zxid,
     if (!zab_blank(zab) && zxid < zab->committed) {
         return "its snapshot is older than our tree";
     }
+    if (zxid_epoch(zxid) > zab->leader_epoch) {
+        return "its snapshot is of a later epoch";
+    }
     begin(zab, zxid);
     op = zab_store(zab, STORE_SNAP_BEGIN, effects);
     op->zxid = zxid;

@@ -15,6 +15,7 @@ tests_unit_zab_SOURCES = \
 	tests/unit/zab/test_election.c \
 	tests/unit/zab/test_follower.c \
 	tests/unit/zab/test_history.c \
+	tests/unit/zab/test_hostile.c \
 	tests/unit/zab/test_leader.c \
 	tests/unit/zab/test_learner.c \
 	tests/unit/zab/test_links.c \

@@ -304,6 +304,15 @@ Test(zab_sync_learner, a_snapshot_older_than_its_tree_breaks_the_link)
     pupil_finish(p);
 }
 
+/* It would lead in an epoch below its own history's. */
+Test(zab_sync_learner, a_snapshot_of_a_later_epoch_breaks_the_link)
+{
+    begin_with_log();
+    pupil_say(p, PEER_SYNC_SNAP, 5, Z(6, 1));
+    pupil_expect_dropped(p, "its snapshot is of a later epoch");
+    pupil_finish(p);
+}
+
 Test(zab_sync_learner, a_diverged_server_takes_an_older_one)
 {
     pupil_init(p, 5);
