@@ -23,7 +23,7 @@ enum peer_link {
 };
 #define PEER_LINKS_COUNT 3
 
-#define PEER_FRAME_SIZE_MAX (4U * 1024 * 1024) /* head and payloads */
+#define PEER_FRAME_SIZE_MAX (4U << 20) /* head and payloads */
 #define PEER_CLUSTER_ID_SIZE 16
 #define PEER_EPOCH_ENDS_MAX 4096 /* the latest ones */
 #define PEER_PAYLOADS_MAX 65536

@@ -18,7 +18,8 @@ static void new_round(struct zab *zab);
 static void set_end(struct zab *zab);
 static void consider(struct zab *zab, struct zab_effects *effects);
 static size_t find_leader(const struct zab *zab);
-static bool is_followed(const struct zab *zab, size_t peer);
+static bool is_better_leader(const struct zab *zab, size_t leader, size_t best);
+static bool is_followed(const struct zab *zab, size_t leader);
 static void catch_up(struct zab *zab);
 static void choose(struct zab *zab);
 static bool is_willing(const struct zab *zab, uint64_t candidate);
@@ -205,16 +206,25 @@ static size_t find_leader(const struct zab *zab)
             peer->vote.candidate != peer->id) {
             continue;
         }
-        if (peer->state == PEER_ESTABLISHED &&
-            (best == SIZE_MAX || zab->peers[best].state != PEER_ESTABLISHED ||
-             peer->vote.epoch > zab->peers[best].vote.epoch)) {
-            best = i;
-        } else if (peer->state == PEER_LEADING && best == SIZE_MAX &&
-                   is_followed(zab, i)) {
+        if (is_better_leader(zab, i, best)) {
             best = i;
         }
     }
     return best;
+}
+
+/* Established, of the latest epoch; else one that is followed. best: SIZE_MAX:
+ * none yet. */
+static bool is_better_leader(const struct zab *zab, size_t leader, size_t best)
+{
+    const struct zab_peer *peer = &zab->peers[leader];
+
+    if (peer->state == PEER_LEADING) {
+        return best == SIZE_MAX && is_followed(zab, leader);
+    }
+    return peer->state == PEER_ESTABLISHED &&
+           (best == SIZE_MAX || zab->peers[best].state != PEER_ESTABLISHED ||
+            peer->vote.epoch > zab->peers[best].vote.epoch);
 }
 
 /* By a quorum, as they say; it is one of them. */

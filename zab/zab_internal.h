@@ -186,9 +186,9 @@ struct zab {
     struct zab_vote vote;
     uint64_t round;
     uint64_t vote_since;  /* ticks: our vote changed, or the quorum came */
-    bool quorum_since;    /* vote_since is the quorum's */
     uint64_t round_ends;  /* ticks: of a round that decides nothing */
     struct zab_said said; /* on every election link */
+    bool quorum_since;    /* vote_since is the quorum's */
 
     /* Leader: who has what, by member index (one bit each in the masks). */
     uint32_t epoch;                   /* proposed, promised or taken up by us */
@@ -199,9 +199,9 @@ struct zab {
     zxid_t committed_told; /* leader_tell_committed() has got to here */
     bool epoch_chosen;     /* DISCOVERY: a quorum has asked, NEW_EPOCH is out */
     bool epoch_of_all;     /* all voters had: fresh ones count */
+    uint32_t epoch_floor;  /* the next epoch must be above this */
     uint64_t began;        /* ticks: of this phase, or a learner's progress */
     uint64_t in_place_at;  /* ticks of the last epoch change for a voter */
-    uint32_t epoch_floor;  /* the next epoch must be above this */
     uint64_t round_sent, round_done; /* PING rounds; one at a time */
     struct ring barriers;            /* struct zab_barrier */
 
@@ -211,21 +211,21 @@ struct zab {
     uint32_t patience;     /* ticks_leader_timeout and a draw */
     uint32_t leader_epoch; /* of the link; 0: no NEW_EPOCH yet */
     bool ack_epoch_due;  /* counted ACK_EPOCH leaves when accepted is durable */
+    bool ack_counted;    /* the due ACK_EPOCH is a first promise */
     bool ack_leader_due; /* ACK_NEW_LEADER, when current is */
     bool taken_up;       /* ACK_NEW_LEADER has left: ACKs go out */
     bool up_to_date;     /* UP_TO_DATE has come */
     zxid_t acked_sent;   /* our last ACK */
     zxid_t serve_from;   /* of UP_TO_DATE: serve when it is delivered */
-    bool ack_counted;    /* the due ACK_EPOCH is a first promise */
     /* A snapshot that is received. What follows it is held until SNAP_END is
      * back, wherever we are by then: until it is, our history is neither the
      * old nor the new one, and we neither vote nor tell it. */
     enum { SNAP_NONE, SNAP_RECEIVING, SNAP_ENDING } snap;
+    bool held_new_leader; /* NEW_LEADER is the last of what is held */
     zxid_t snap_zxid;
     uint64_t snap_begin_seq; /* results before it are of another one */
     uint32_t snap_number, snap_durable; /* chunks received, durable */
     struct history held;
-    bool held_new_leader; /* NEW_LEADER has come behind them */
 };
 
 #define ZAB_MARK(zab, name) ((zab)->marks[ZAB_MARK_##name]++)
