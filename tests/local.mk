@@ -35,6 +35,7 @@ EXTRA_DIST += \
 	tests/chaos/load.py \
 	tests/chaos/powercut.py \
 	tests/chaos/shim_disk.py \
+	tests/chaos/store_mutants.py \
 	tests/interop/apache_server.py \
 	tests/interop/corral_server.py \
 	tests/interop/differential.py \

@@ -1,8 +1,10 @@
 #!/usr/bin/python3
 """Nothing acknowledged is lost when the power goes.
 
-    powercut.py kills [--count N] [--seed S]   kill -9 at random moments under
-                                               pipelined load of 8 clients
+    powercut.py kills [--count N] [--seed S]   kill -9 at random moments, and
+                                               soon after new files and syncs
+                                               of LevelDB, under pipelined load
+                                               of 8 clients
     powercut.py sync-fails                     the disk fails one fdatasync
     powercut.py sync-slow                      slow syncs are told of
     powercut.py disk-full                      no space left, then space again
@@ -34,6 +36,15 @@ CLIENTS = 8
 DEPTH = 16
 CONFIG = 'tickTime=2000\nmaxClientCnxns=0\npreAllocSize=1024\n' \
          '4lw.commands.whitelist=*\ndiskReserve=%d\n'
+
+
+# Where the power goes, and how many such places are passed by at most.
+PLACES = {0: ('at any moment', 0),
+          shim_disk.TRAP_ENTRY: ('behind a new file', 3),
+          shim_disk.TRAP_ENTRY_BELOW: ('behind a new file of LevelDB', 1),
+          shim_disk.TRAP_SYNC_BELOW: ('behind a sync of LevelDB', 8)}
+# LevelDB goes on to a new log every four megabytes: much goes there.
+OFTEN = 'checkpointRecords=20\ncheckpointBytes=16k\n'
 
 
 class Lost(Exception):
@@ -140,7 +151,10 @@ class Client:
             self.sent.append(change)
         if out:
             self.conn.sock.setblocking(True)
-            self.conn.sock.sendall(out)
+            try:
+                self.conn.sock.sendall(out)
+            except ConnectionError:
+                pass  # the server ended: pull() says so
             self.conn.sock.setblocking(False)
 
     def pull(self):
@@ -274,13 +288,19 @@ def kills(count, seed):
     acked = kept = lost_bytes = lost_entries = 0
     with World() as world:
         clients = [Client(i) for i in range(CLIENTS)]
+        places = [r.choice([0, *PLACES]) for _ in range(count + 1)]
+        calm = world.server.config
         world.server.start()
-        for number in range(count):
+        for number, place in enumerate(places[:count]):
             for client in clients:
                 client.open(world.server.address)
-            load_until(clients, time.monotonic() + r.choice(
-                [0.02, 0.1, 0.3, 0.6, 1.2]) * r.random())
+            # At any moment, or where it hurts: with a new file or LevelDB's
+            # last batch among what is not durable.
+            world.disk.trap(place, r.randint(0, PLACES[place][1]))
+            load_until(clients, time.monotonic() + (5 if place else r.choice(
+                [0.02, 0.1, 0.3, 0.6, 1.2]) * r.random()))
             world.server.kill()
+            world.disk.trap(0)
             for client in clients:
                 client.pull()
                 acked += client.acked
@@ -289,13 +309,15 @@ def kills(count, seed):
             undone = world.disk.power_cut(mode, r)
             lost_bytes += undone['bytes']
             lost_entries += undone['entries']
-            world.server.start()
+            world.server.config = calm + (OFTEN if places[number + 1] else '')
             try:
+                world.server.start()
                 for client in clients:
                     kept += client.verify(world.server.address)
-            except Lost as e:
-                raise Lost('kill %d (%s undone, seed %d): %s' % (
-                    number + 1, mode, seed, e))
+            except (Lost, corral_server.ServerFailed) as e:
+                raise Lost('kill %d (%s, %s undone, seed %d): %s' % (
+                    number + 1, PLACES[place][0], mode, seed,
+                    str(e).strip().splitlines()[-1]))
     print('%d kills: %d acknowledged, %d kept, none lost; %d unsynced bytes '
           'and %d directory entries undone' % (count, acked, kept, lost_bytes,
                                                lost_entries))
@@ -312,7 +334,7 @@ def sync_fails():
             client.open(world.server.address)
         load_until(clients, time.monotonic() + 0.5)
         world.disk.fail_syncs(1)
-        ended = not load_until(clients, time.monotonic() + 10)
+        ended = not load_until(clients, time.monotonic() + 5)
         if not ended:
             raise Lost('a failed sync did not end the server')
         status = world.server.wait_exit()

@@ -13,7 +13,8 @@ MAGIC = 0x4d494853
 SECTOR = 512
 (WRITE, TRUNCATE, SYNC, CREATE, UNLINK, RENAME, SYNC_DIR) = range(1, 8)
 NO_LIMIT = (1 << 64) - 1
-CONTROL = struct.Struct('<IIQII')
+CONTROL = struct.Struct('<IIQIIII')
+(TRAP_ENTRY, TRAP_ENTRY_BELOW, TRAP_SYNC_BELOW) = range(1, 4)
 
 
 class Record:
@@ -34,7 +35,7 @@ class ShimDisk:
         self.kept = self.journal + '.kept'
         control = os.path.join(self.work, 'control')
         with open(control, 'wb') as out:
-            out.write(CONTROL.pack(0, 0, NO_LIMIT, 0, 0))
+            out.write(CONTROL.pack(0, 0, NO_LIMIT, 0, 0, 0, 0))
         self.file = open(control, 'r+b')
         self.control = mmap.mmap(self.file.fileno(), CONTROL.size)
         self.env = {'LD_PRELOAD': os.path.abspath(library),
@@ -49,6 +50,12 @@ class ShimDisk:
 
     def free_bytes(self, count):
         self.control[8:16] = struct.pack('<Q', count)
+
+    def trap(self, kind, after=0):
+        """The process ends at one of the syncs that follow a new or renamed
+        file (TRAP_ENTRY), one of LevelDB's (TRAP_ENTRY_BELOW) or a sync of
+        such a one (TRAP_SYNC_BELOW), when so many have passed; 0: none."""
+        self.control[24:32] = struct.pack('<II', kind, after)
 
     def syncs(self):
         return struct.unpack('<I', self.control[20:24])[0]
@@ -129,7 +136,9 @@ class ShimDisk:
             elif os.path.exists(record.name):
                 os.unlink(record.name)
         elif record.kind == UNLINK:
-            if not os.path.exists(record.name):
+            # Not in a directory that is gone itself.
+            if not os.path.exists(record.name) and os.path.isdir(
+                    os.path.dirname(record.name)):
                 os.link(saved, record.name)
         elif record.kind == RENAME:
             to, _, old = record.name.partition('\n')

@@ -3,8 +3,9 @@
  * Every change that a process makes below $SHIM_DIR is written to a journal
  * ($SHIM_JOURNAL, outside the process) together with what stood there before;
  * syncs are marked. After kill -9 a test (tests/chaos/powercut.py) undoes what
- * was not synced, whole or in part. The shim also fails syncs and fills the
- * disk on demand: struct control, shared through $SHIM_CONTROL.
+ * was not synced, whole or in part. The shim also fails syncs, fills the disk
+ * and ends the process at chosen places on demand: struct control, shared
+ * through $SHIM_CONTROL.
  *
  * Real syncs are left out: the page cache outlives the process, and the test
  * takes the power away itself. Their place is taken by a random delay, so that
@@ -16,6 +17,7 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -59,10 +61,18 @@ struct control {
     uint64_t free_bytes;    /* what may still be taken; all ones: no limit */
     uint32_t pause_journal; /* 1: nothing is recorded */
     uint32_t syncs;         /* counted here, for the test */
+    uint32_t trap;          /* enum trap: the process dies soon after */
+    uint32_t trap_after;    /* so many of them are let pass */
+};
+
+enum trap {
+    TRAP_ENTRY = 1,   /* a file was made or renamed */
+    TRAP_ENTRY_BELOW, /* the same in a subdirectory: LevelDB's */
+    TRAP_SYNC_BELOW,  /* a file in a subdirectory was synced */
 };
 
 struct tracked {
-    bool on, is_dir;
+    bool on, is_dir, below;
     uint64_t inode;
 };
 
@@ -73,6 +83,7 @@ static char keep_dir[PATH_MAX];
 static int journal = -1;
 static struct control *control;
 static uint64_t saved_count;
+static uint32_t cut_in; /* halves of syncs till the process dies, or 0 */
 static uint64_t random_state = 88172645463325252u;
 
 static void fatal(const char *what)
@@ -127,6 +138,27 @@ static bool recording(void)
     return journal >= 0 && control->pause_journal == 0;
 }
 
+/* Sets the clock when the trap is of this kind. */
+static void trap(enum trap kind)
+{
+    if (control->trap != (uint32_t)kind || cut_in != 0) {
+        return;
+    }
+    if (control->trap_after > 0) {
+        control->trap_after--;
+        return;
+    }
+    cut_in = 1 + (uint32_t)(draw() % 12);
+}
+
+/* Before and behind each sync, and nowhere else something becomes durable. */
+static void cut_if_due(void)
+{
+    if (cut_in > 0 && --cut_in == 0) {
+        (void)kill(getpid(), SIGKILL);
+    }
+}
+
 /* One record in one write: whole in the journal or not at all. */
 static void put(const struct record *head, const char *name, const void *old)
 {
@@ -177,6 +209,13 @@ static bool below_root(int dirfd, const char *path, char full[PATH_MAX])
            (full[len] == '/' || full[len] == '\0');
 }
 
+static bool in_subdirectory(const char *full)
+{
+    const char *rest = full + strlen(root);
+
+    return rest[0] == '/' && strchr(rest + 1, '/') != NULL;
+}
+
 static uint64_t inode_of(const char *path, bool *exists, bool *is_dir)
 {
     struct stat st;
@@ -224,6 +263,9 @@ static void put_entry(enum kind kind, uint64_t inode, const char *full,
                    from ? from : "");
     head.name_len = (uint32_t)strlen(names);
     put(&head, names, NULL);
+    if (kind != KIND_UNLINK) {
+        trap(in_subdirectory(full) ? TRAP_ENTRY_BELOW : TRAP_ENTRY);
+    }
 }
 
 static uint64_t size_of(int fd)
@@ -318,7 +360,7 @@ static int open_common(int dirfd, const char *path, int flags, mode_t mode)
                 struct stat st;
 
                 (void)fstat(old, &st);
-                fds[old] = (struct tracked){true, false, st.st_ino};
+                fds[old] = (struct tracked){true, false, false, st.st_ino};
                 put_change(KIND_TRUNCATE, old, 0, (uint64_t)st.st_size, 0);
                 fds[old].on = false;
                 (void)syscall(SYS_close, old);
@@ -333,6 +375,7 @@ static int open_common(int dirfd, const char *path, int flags, mode_t mode)
 
             (void)fstat(fd, &st);
             fds[fd].is_dir = S_ISDIR(st.st_mode);
+            fds[fd].below = in_subdirectory(full);
             fds[fd].inode = st.st_ino;
             if (!existed && (flags & O_CREAT) && recording()) {
                 put_entry(KIND_CREATE, st.st_ino, full, 0, NULL);
@@ -562,9 +605,14 @@ static int sync_common(int fd)
         return 0;
     }
     (void)pthread_mutex_lock(&lock);
+    cut_if_due();
     head.kind = fds[fd].is_dir ? KIND_SYNC_DIR : KIND_SYNC;
     head.inode = fds[fd].inode;
     put(&head, "", NULL);
+    cut_if_due();
+    if (fds[fd].below) {
+        trap(TRAP_SYNC_BELOW);
+    }
     (void)pthread_mutex_unlock(&lock);
     return 0;
 }
