@@ -322,8 +322,11 @@ void learner_ack_epoch(struct zab *zab, struct zab_effects *effects)
     msg->ack_epoch.whole = !zab_blank(zab) || zab->logged == 0;
     msg->ack_epoch.epoch_current = taken_up_epoch(zab);
     msg->ack_epoch.checkpoint = zab->checkpoint;
-    msg->ack_epoch.epoch_ends = zab->epoch_ends + skip;
-    msg->ack_epoch.epoch_ends_count = (uint32_t)(zab->epoch_ends_count - skip);
+    if (zab->epoch_ends_count > 0) { /* nothing: no array */
+        msg->ack_epoch.epoch_ends = zab->epoch_ends + skip;
+        msg->ack_epoch.epoch_ends_count =
+            (uint32_t)(zab->epoch_ends_count - skip);
+    }
 }
 
 /* Is it a new one? */
