@@ -10,7 +10,8 @@
 #include "zab/zab_internal.h"
 
 #define ROUND_TICKS 50U /* a round that has not decided by then ends */
-#define SHUN_TICKS 25U  /* the candidate of such a round */
+#define ROUND_MAX (UINT64_MAX - 1) /* only a peer that lies has been there */
+#define SHUN_TICKS 25U             /* the candidate of such a round */
 #define FAILED_TICKS 2U /* a leader that failed us, doubled each time */
 #define FAILURES_MAX 5U
 
@@ -96,7 +97,7 @@ void election_on_vote(struct zab *zab, size_t peer, const struct peer_msg *msg,
     struct zab_peer *from = &zab->peers[peer];
     size_t candidate = zab_member_index(zab, msg->vote.candidate);
 
-    if (msg->vote.round == UINT64_MAX || msg->vote.state < PEER_LOOKING ||
+    if (msg->vote.round > ROUND_MAX || msg->vote.state < PEER_LOOKING ||
         msg->vote.state > PEER_ESTABLISHED) {
         zab_drop_peer(zab, PEER_LINK_ELECTION, peer, "its vote cannot be",
                       effects);
@@ -161,7 +162,10 @@ bool zab_ready(const struct zab *zab)
 
 static void new_round(struct zab *zab)
 {
-    zab->round++;
+    /* At the end of all rounds they have one number: votes still meet. */
+    if (zab->round < ROUND_MAX) {
+        zab->round++;
+    }
     zab->vote = (struct zab_vote){0};
     zab->vote_since = zab->ticks;
     zab->quorum_since = false;

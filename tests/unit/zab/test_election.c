@@ -731,6 +731,23 @@ Test(zab_election, what_no_vote_can_be_costs_the_link)
     finish();
 }
 
+/* One that says so must not keep the others from speaking with each other. */
+Test(zab_election, at_the_last_round_votes_still_meet)
+{
+    setup(3, 0);
+    boot();
+    up(1);
+    up(2);
+    say((struct say){1, 1, 2, zxid_make(2, 4), UINT64_MAX - 1, 0, false});
+    tick(200);
+    cr_assert_eq(f.vote.vote.round, UINT64_MAX - 1);
+    expect_phase("election");
+    votes_for(2, SELF, 9);
+    tick(10);
+    expect_phase("discovery");
+    finish();
+}
+
 /* Who took us for the leader must not wait for one. */
 Test(zab_election, learners_are_let_go_when_another_is_elected)
 {
