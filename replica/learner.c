@@ -78,7 +78,9 @@ void learner_forget(struct replica *r, uint64_t server_id)
         struct remote *remote = fifo_at(&r->remotes, i);
 
         if (remote->server_id == server_id) {
-            remote->server_id = 0;
+            /* It may come and go many times before we get to its place. */
+            remote_finish(remote);
+            *remote = (struct remote){0};
         }
     }
     for (size_t i = 0; i < r->remote_barriers.count; i++) {

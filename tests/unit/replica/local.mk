@@ -11,6 +11,7 @@ tests_unit_replica_SOURCES = \
 	tests/unit/replica/test_forward.c \
 	tests/unit/replica/test_guests.c \
 	tests/unit/replica/test_handshake.c \
+	tests/unit/replica/test_hostile.c \
 	tests/unit/replica/test_inspect.c \
 	tests/unit/replica/test_learner.c \
 	tests/unit/replica/test_limits.c \

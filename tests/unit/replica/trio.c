@@ -356,7 +356,7 @@ static void on_vote(struct trio *trio, uint64_t id, const struct peer_msg *vote)
     in->msg.vote.blank = trio->zxid == 0;
     in->msg.vote.no_log = trio->zxid == 0;
     in->msg.zxid = trio->zxid;
-    in->msg.epoch = zxid_epoch(trio->zxid);
+    in->msg.epoch = trio->epoch; /* they have taken up what the server has */
 }
 
 static void on_connect(struct trio *trio, const struct replica_effect *effect)
