@@ -3,11 +3,17 @@
 #include "base/check.h"
 #include "replica/replica_internal.h"
 
+/* Beside the payload of a frame between servers: its head, a connection's
+ * ids. */
+#define PEER_HEAD_SIZE (512U * 1024)
+#define PEER_PAYLOAD_MAX (PEER_FRAME_SIZE_MAX - PEER_HEAD_SIZE)
+
 static struct origin conn_origin(const struct replica *r,
                                  const struct conn *conn);
 static void answer_malformed(struct replica *r, struct conn *conn,
                              const struct zk_request_header *header,
                              int64_t taken_ms);
+static uint32_t txn_size_max(const struct replica *r);
 static bool adds_data(const struct client_request *request);
 static size_t first_that_adds(const struct client_request *request);
 static void refuse_part(struct replica *r, const struct origin *origin,
@@ -36,7 +42,8 @@ bool write_take(struct replica *r, struct conn *conn,
     if (!write_possible(r)) {
         return false;
     }
-    if (client_request_decode(frame, r->arena, &request) != 0) {
+    if (client_request_decode(frame, r->arena, &request) != 0 ||
+        (!r->leading && frame.len > PEER_PAYLOAD_MAX)) {
         answer_malformed(r, conn, header, taken_ms);
         return true;
     }
@@ -97,7 +104,7 @@ void write_context(const struct replica *r, const struct origin *origin,
                    struct prep_context *context)
 {
     *context = (struct prep_context){
-        .txn_size_max = r->config.frame_size_max + TXN_SIZE_EXTRA,
+        .txn_size_max = txn_size_max(r),
         .ttl_nodes = r->config.ttl_nodes,
         .hard_quotas = r->config.hard_quotas,
         .skip_acl = r->config.skip_acl,
@@ -228,6 +235,15 @@ static void answer_malformed(struct replica *r, struct conn *conn,
                                  .code = ZK_MARSHALLING_ERROR};
 
     client_answer(r, conn, &reply, taken_ms);
+}
+
+/* What no frame between servers takes would stop the ensemble for good: each
+ * learner would drop its leader for it. */
+static uint32_t txn_size_max(const struct replica *r)
+{
+    uint32_t max = r->config.frame_size_max + TXN_SIZE_EXTRA;
+
+    return r->standalone || max < PEER_PAYLOAD_MAX ? max : PEER_PAYLOAD_MAX;
 }
 
 /* Refused while the disk is nearly full. Deletes, checks, setACL and the ends

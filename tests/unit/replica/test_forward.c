@@ -76,6 +76,16 @@ Test(replica_forward, a_malformed_write_is_answered_here)
     trio_expect(&trio, "");
 }
 
+Test(replica_forward, what_no_leader_would_take_is_answered_here)
+{
+    static char data[PEER_FRAME_SIZE_MAX + 1];
+
+    memset(data, 'x', sizeof(data) - 1);
+    rig_send(&rig, client, request_create("/a", data, ZK_PERSISTENT));
+    rig_expect(client, "1 create z1 -5\n");
+    trio_expect(&trio, "");
+}
+
 /* The same number means another request when it comes from another server. */
 Test(replica_forward, another_servers_request_is_not_ours)
 {

@@ -65,6 +65,29 @@ Test(replica_learner, a_request_is_proposed_for_who_asked)
 }
 
 /* The ACL is checked with what the connection proved at its own server. */
+/* jute.maxbuffer may be more than what servers take from each other. */
+Test(replica_learner, a_txn_that_no_learner_would_take_is_refused)
+{
+    static char data[PEER_FRAME_SIZE_MAX + 1];
+    struct test_client *client;
+
+    end();
+    rig_init(&rig);
+    trio_init(&trio, &rig, true);
+    rig.config.frame_size_max = 64 * 1024 * 1024;
+    trio_serve(&trio);
+    client = rig_open(&rig);
+    rig_handshake(&rig, client);
+    trio_settle(&trio);
+    rig_expect(client, "session 10000\n");
+    trio_expect(&trio, "12 propose z1 x1\n12 commit z1\n");
+    memset(data, 'x', sizeof(data) - 1);
+    rig_send(&rig, client, request_create("/a", data, ZK_PERSISTENT));
+    trio_settle(&trio);
+    rig_expect(client, "1 create z1 -5\n");
+    trio_expect(&trio, "");
+}
+
 Test(replica_learner, a_request_carries_its_connections_ids)
 {
     const struct zk_acl acl = {
