@@ -54,6 +54,11 @@ void leader_message(struct replica *r, const struct peer_msg *msg)
         case PEER_REFUSED:
         case PEER_SYNC_REPLY:
         case PEER_REVALIDATE_REPLY:
+            /* One for each question; some that nobody asked do no harm. */
+            if (r->placed.count > r->waits.count + r->config.outstanding_max) {
+                broken(r, "more answers than anybody has asked for");
+                break;
+            }
             placed = fifo_push(&r->placed);
             placed->place = msg->zxid;
             placed->msg = *msg;

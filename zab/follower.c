@@ -114,8 +114,9 @@ static const char *take(struct zab *zab, zxid_t zxid, struct blob *payload,
         zab_append(zab, zxid, blob_ref(payload), effects);
         return NULL;
     }
-    if (history_bytes(&zab->held, zab->snap_zxid, last) >
-        SYNC_WINDOW_BYTES + PEER_FRAME_SIZE_MAX) {
+    if (zab->held.count > SYNC_WINDOW_BYTES + PEER_PAYLOADS_MAX ||
+        history_bytes(&zab->held, zab->snap_zxid, last) >
+            SYNC_WINDOW_BYTES + PEER_FRAME_SIZE_MAX) {
         return "more than the window behind a snapshot";
     }
     history_append(&zab->held, zxid, blob_ref(payload));

@@ -211,6 +211,18 @@ Test(replica_forward, an_answer_to_nobody_is_nothing)
     cr_assert_not(trio.dropped[3]);
 }
 
+Test(replica_forward, no_more_answers_wait_than_questions)
+{
+    uint32_t max = rig.config.outstanding_max;
+
+    for (uint32_t i = 0; i <= max; i++) {
+        trio_refuse(&trio, 12345, ZK_NO_NODE, z(9));
+    }
+    cr_assert_not(trio.dropped[3]);
+    trio_refuse(&trio, 12345, ZK_NO_NODE, z(9));
+    cr_assert(trio.dropped[3]);
+}
+
 Test(replica_forward, a_sync_waits_for_the_leaders_word)
 {
     struct test_client *other = trio_client(&trio); /* z2 */
