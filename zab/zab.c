@@ -256,6 +256,10 @@ zxid_t zab_purge_max(const struct zab *zab)
 
         zxid_t needed = UINT64_MAX;
 
+        if (peer->stage == LEARNER_SYNCED &&
+            zab->ticks - peer->progressed > zab->config.ticks_init_max) {
+            continue; /* its disk may never come back; ours is to last */
+        }
         if (peer->stage == LEARNER_SNAP) {
             /* Until its first chunk is read no checkpoint is chosen. */
             needed = peer->chunks_sent > 0 ? peer->snap_zxid : UINT64_MAX;

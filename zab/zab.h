@@ -156,7 +156,8 @@ size_t zab_member_index(const struct zab *zab, uint64_t id);
 uint64_t zab_member_id(const struct zab *zab, size_t index);
 bool zab_member_votes(const struct zab *zab, size_t index);
 bool zab_is_quorum(const struct zab *zab, uint64_t members); /* bits */
-/* The log up to here is needed by no learner that is being synced. */
+/* The log up to here is needed by no learner that is being synced, or that lags
+ * and still acknowledges. */
 zxid_t zab_purge_max(const struct zab *zab);
 /* How often each mark of marks.h was passed. */
 const uint64_t *zab_marks(const struct zab *zab);

@@ -570,6 +570,31 @@ Test(zab_sync_leader, a_slow_learner_holds_nobody_up_and_catches_up)
     rig_finish(&rig);
 }
 
+/* It lives, but its disk hangs: our log must not grow for ever. */
+Test(zab_sync_leader, what_a_stuck_learner_lacks_is_kept_for_a_while)
+{
+    struct rig rig;
+
+    init(&rig, 3, 0);
+    rig.config.history_bytes_max = 8 * 1024 * 1024;
+    rig_lead(&rig, BIT(2) | BIT(3));
+    for (unsigned i = 0; i < 6; i++) {
+        zxid_t zxid = rig_propose(&rig, 1000000);
+
+        rig_store(&rig);
+        rig_ack(&rig, 2, zxid);
+    }
+    cr_assert_eq(zab_purge_max(rig.zab), Z(4, 4));
+    rig_ack(&rig, 3, Z(4, 1));
+    rig_live(&rig, rig.config.ticks_init_max, BIT(2) | BIT(3));
+    rig_ack(&rig, 2, Z(4, 6));
+    cr_assert_eq(zab_purge_max(rig.zab), Z(4, 5));
+    rig_live(&rig, 1, BIT(2) | BIT(3));
+    cr_assert_gt(zab_purge_max(rig.zab), Z(4, 6));
+    cr_assert_null(rig_dropped(&rig, 3));
+    rig_finish(&rig);
+}
+
 Test(zab_sync_leader, a_slow_learner_goes_on_from_the_log)
 {
     struct rig rig;
