@@ -71,7 +71,8 @@ static inline bool slice_ends_with(struct slice s, struct slice suffix)
 /* The part behind the first n bytes; n <= s.len. */
 static inline struct slice slice_after(struct slice s, size_t n)
 {
-    return (struct slice){s.ptr + n, s.len - n};
+    /* No offset, not even 0, may be added to NULL. */
+    return (struct slice){n == 0 ? s.ptr : s.ptr + n, s.len - n};
 }
 
 #endif
