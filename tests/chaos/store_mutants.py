@@ -59,7 +59,7 @@ def make_words(build, words):
         ['make', '-s', '--eval', 'print-words:;@echo %s' % words,
          'print-words'], cwd=build, check=True, stdout=subprocess.PIPE,
         text=True).stdout
-    return out.split()
+    return out.splitlines()[-1].split()  # above it: a Makefile made anew
 
 
 def build(args, number, directory):
