@@ -97,9 +97,12 @@ void checker_wiped(struct checker *c, unsigned server)
     struct server *s = &c->servers[server];
     struct runs platter = s->platter;
 
-    /* What it had counts for who has counted on it. */
-    s->platter = s->ghost;
-    s->ghost = platter;
+    /* What it had counts for who has counted on it; what a blank one had,
+     * wiped once more, nobody counted on. */
+    if (s->current != 0) {
+        s->platter = s->ghost;
+        s->ghost = platter;
+    }
     runs_reset(&s->platter, 0);
     runs_reset(&s->asked, 0);
     s->cuts = 0;
