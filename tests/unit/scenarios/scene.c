@@ -50,6 +50,28 @@ struct sim *scene(unsigned voters, unsigned observers, unsigned clients)
     return scene_with(&options);
 }
 
+struct sim *scene_small(unsigned clients, unsigned *leader, unsigned *late)
+{
+    struct sim_options options;
+    struct sim *sim;
+
+    scene_options(&options, 3, 0, clients);
+    scene_small_options(&options);
+    sim = scene_with(&options);
+    *leader = sim_leader(sim);
+    *late = scene_other(sim, *leader, 0);
+    scene_to(sim, 0, *leader);
+    return sim;
+}
+
+/* DIFFs come from the log, checkpoints are small, the log is purged soon. */
+void scene_small_options(struct sim_options *options)
+{
+    options->checkpoint_records = 5;
+    options->history_bytes_max = 300;
+    options->log_segment = 1;
+}
+
 void scene_end(struct sim *sim)
 {
     sim_heal_all(sim);

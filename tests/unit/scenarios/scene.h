@@ -15,6 +15,10 @@ void scene_options(struct sim_options *options, unsigned voters,
 /* All up and serving. */
 struct sim *scene_with(const struct sim_options *options);
 struct sim *scene(unsigned voters, unsigned observers, unsigned clients);
+/* Three voters that keep next to nothing: whoever was away long or has lost its
+ * disk needs a SNAP. Client 0 is with the leader; late is one of the others. */
+struct sim *scene_small(unsigned clients, unsigned *leader, unsigned *late);
+void scene_small_options(struct sim_options *options);
 /* Heals, settles, and nothing was found. */
 void scene_end(struct sim *sim);
 /* Nothing was found, and then the end: for what may not settle. */

@@ -109,18 +109,9 @@ Test(scenario_34, a_leader_without_a_disk_is_followed_by_another)
  * blocks the leader while it is sent a snapshot. */
 Test(scenario_35_and_36, a_silent_learner_holds_nobody_up)
 {
-    struct sim_options options;
-    struct sim *sim;
     unsigned leader, late;
+    struct sim *sim = scene_small(1, &leader, &late);
 
-    scene_options(&options, 3, 0, 1);
-    options.checkpoint_records = 5;
-    options.history_bytes_max = 300;
-    options.log_segment = 1;
-    sim = scene_with(&options);
-    leader = sim_leader(sim);
-    late = scene_other(sim, leader, 0);
-    scene_to(sim, 0, leader);
     scene_make(sim, 0, "/a", 20);
     sim_crash(sim, late);
     sim_wipe(sim, late);

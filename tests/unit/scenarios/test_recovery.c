@@ -7,7 +7,6 @@
 
 #define POINTS_STEP 3 /* of the events that are tried as a crash's moment */
 
-static void small_history(struct sim_options *options);
 static void crash_at_each_point(const struct sim_options *options, bool wipe,
                                 unsigned points);
 static bool crash_at(const struct sim_options *options, bool wipe,
@@ -31,7 +30,7 @@ Test(scenario_8_and_9, a_crash_at_any_point_of_a_snapshot_loses_nothing)
     struct sim_options options;
 
     scene_options(&options, 3, 0, 2);
-    small_history(&options);
+    scene_small_options(&options);
     crash_at_each_point(&options, true, 200);
 }
 
@@ -150,7 +149,7 @@ Test(scenario_11, commits_go_on_while_a_snapshot_is_sent)
         unsigned leader, late;
 
         scene_options(&options, 3, 0, 1);
-        small_history(&options);
+        scene_small_options(&options);
         /* Reading it takes longer than a request. */
         options.disk_us_min = options.disk_us_max = 2 * (uint32_t)SIM_MS;
         sim = scene_with(&options);
@@ -298,7 +297,7 @@ Test(scenario_18, a_leader_that_was_snapped_hands_on_a_whole)
     unsigned first, second, third;
 
     scene_options(&options, 3, 0, 2);
-    small_history(&options);
+    scene_small_options(&options);
     sim = scene_with(&options);
     first = sim_leader(sim);
     second = scene_other(sim, first, 0);
@@ -406,7 +405,7 @@ Test(scenario_28, a_long_synchronization_that_progresses_is_not_timed_out)
     uint64_t began;
 
     scene_options(&options, 3, 0, 1);
-    small_history(&options);
+    scene_small_options(&options);
     options.disk_us_min = options.disk_us_max = 40 * (uint32_t)SIM_MS;
     sim = scene_with(&options);
     leader = sim_leader(sim);
@@ -447,14 +446,6 @@ Test(scenario_29, a_disk_that_lags_behind_the_role_harms_nobody)
     scene_to(sim, 1, old);
     scene_has(sim, 1, "/n", 10);
     scene_end(sim);
-}
-
-/* DIFFs come from the log, checkpoints are small, the log is purged soon. */
-static void small_history(struct sim_options *options)
-{
-    options->checkpoint_records = 5;
-    options->history_bytes_max = 300;
-    options->log_segment = 1;
 }
 
 static void crash_at_each_point(const struct sim_options *options, bool wipe,

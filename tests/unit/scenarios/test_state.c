@@ -107,18 +107,9 @@ Test(scenario_52, a_watch_survives_the_way_to_another_server)
  * rebuilt from a received tree: the digests and later deletions say so. */
 Test(scenario_53, a_received_tree_counts_as_the_sent_one)
 {
-    struct sim_options options;
-    struct sim *sim;
     unsigned leader, late;
+    struct sim *sim = scene_small(2, &leader, &late);
 
-    scene_options(&options, 3, 0, 2);
-    options.checkpoint_records = 5;
-    options.history_bytes_max = 300;
-    options.log_segment = 1;
-    sim = scene_with(&options);
-    leader = sim_leader(sim);
-    late = scene_other(sim, leader, 0);
-    scene_to(sim, 0, leader);
     scene_ask(sim, 0, "create -e /e x", "create /e\n");
     scene_make(sim, 0, "/n", 20);
     scene_ask(sim, 0, "create -s /s- x", "create /s- /s-0000000021\n");
@@ -242,18 +233,9 @@ Test(scenario_68, a_change_of_leader_expires_nobody)
  * that begin again and again. */
 Test(scenario_69, a_snapshot_that_breaks_off_again_and_again_ends_well)
 {
-    struct sim_options options;
-    struct sim *sim;
     unsigned leader, late;
+    struct sim *sim = scene_small(1, &leader, &late);
 
-    scene_options(&options, 3, 0, 1);
-    options.checkpoint_records = 5;
-    options.history_bytes_max = 300;
-    options.log_segment = 1;
-    sim = scene_with(&options);
-    leader = sim_leader(sim);
-    late = scene_other(sim, leader, 0);
-    scene_to(sim, 0, leader);
     scene_make(sim, 0, "/n", 40);
     sim_crash(sim, late);
     sim_wipe(sim, late);
