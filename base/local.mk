@@ -8,6 +8,7 @@ base_libbase_a_SOURCES = \
 	base/clock.c base/clock.h \
 	base/crc32c.c base/crc32c.h \
 	base/err.c base/err.h \
+	base/line.c base/line.h \
 	base/list.h \
 	base/log.c base/log.h \
 	base/map.c base/map.h \
