@@ -234,6 +234,13 @@ void zab_drop_peer(struct zab *zab, enum peer_link link, size_t peer,
     }
 }
 
+bool zab_disk_stands_still(const struct zab *zab)
+{
+    /* Alone there is nobody who could do better. */
+    return zab->peers_count > 1 && zab->log_ops.count > 0 &&
+           zab->ticks - zab->disk_moved > zab->config.ticks_sync_max;
+}
+
 bool zab_blank(const struct zab *zab)
 {
     return zab->epoch_current == 0 || zab->current_asked == 0;
@@ -306,6 +313,9 @@ void zab_note_epoch_end(struct zab *zab, zxid_t zxid)
  * be is known to the sizes of their payloads only. */
 static void push_log_op(struct zab *zab, const struct zab_log_op *op)
 {
+    if (zab->log_ops.count == 0) {
+        zab->disk_moved = zab->ticks;
+    }
     if (!ring_push(&zab->log_ops, op)) {
         struct ring larger;
 

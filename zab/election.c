@@ -277,7 +277,7 @@ static void choose(struct zab *zab)
         if (zab->vote.candidate != zab->config.self_id &&
             is_willing(zab, zab->vote.candidate)) {
             best = zab->vote;
-        } else if (!zab->resigning) {
+        } else if (!zab->resigning && !zab_disk_stands_still(zab)) {
             best = (struct zab_vote){zab->config.self_id, zab->epoch_current,
                                      zab->logged};
         }

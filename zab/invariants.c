@@ -222,6 +222,9 @@ static void mix_ops(uint64_t *hash, const struct zab *zab)
     struct ring ops = zab->log_ops; /* ring_at() wants one that may change */
 
     mix(hash, ops.count);
+    if (ops.count > 0) {
+        mix_age(hash, zab, zab->disk_moved, zab->config.ticks_sync_max);
+    }
     for (size_t i = 0; i < ops.count; i++) {
         const struct zab_log_op *op = ring_at(&ops, i);
 

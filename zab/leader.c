@@ -438,6 +438,10 @@ static const char *lost(struct zab *zab)
         ZAB_MARK(zab, CHECK_QUORUM);
         return "no quorum is heard";
     }
+    /* It hears everybody and commits nothing (ZOOKEEPER-2247). */
+    if (zab_disk_stands_still(zab)) {
+        return "our disk stands still";
+    }
     if (leads || waits_for_disk(zab)) {
         return NULL;
     }

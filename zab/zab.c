@@ -554,6 +554,7 @@ static void on_stored(struct zab *zab, uint64_t seq,
         struct zab_log_op op = *first;
 
         ring_pop(&zab->log_ops);
+        zab->disk_moved = zab->ticks;
         op_stored(zab, &op, effects);
         if (zab->phase == ZAB_PHASE_DAMAGED) {
             return;

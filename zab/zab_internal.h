@@ -173,6 +173,7 @@ struct zab {
 
     struct history history; /* the end of our history, as far as memory goes */
     struct ring log_ops;    /* struct zab_log_op */
+    uint64_t disk_moved;    /* ticks: one of them was done, or none waited */
 
     /* Own disk, boot.c. */
     enum zab_tree tree;
@@ -291,6 +292,8 @@ void zab_look(struct zab *zab, const char *why, struct zab_effects *effects);
  * closed). */
 void zab_drop_peer(struct zab *zab, enum peer_link link, size_t peer,
                    const char *why, struct zab_effects *effects);
+/* The log's oldest op has waited for longer than ticks_sync_max. */
+bool zab_disk_stands_still(const struct zab *zab);
 bool zab_blank(const struct zab *zab);  /* current epoch 0, or asked to be */
 bool zab_voting(const struct zab *zab); /* self: a voter, not blank, or the
                                          * first election's rule holds; and no

@@ -105,6 +105,28 @@ Test(scenario_34, a_leader_without_a_disk_is_followed_by_another)
     scene_end(sim);
 }
 
+/* A disk that hangs says nothing: the others are there, and nothing commits. */
+Test(scenario_34, a_leader_whose_disk_hangs_steps_down)
+{
+    struct sim *sim = scene(3, 0, 2);
+    unsigned old = sim_leader(sim), leader;
+
+    scene_to(sim, 0, old);
+    scene_to(sim, 1, scene_other(sim, old, 0));
+    sim_disk_hold(sim, old, true);
+    scene_tell(sim, 0, "create /a x");
+    leader = scene_until_leader_but(sim, old);
+    scene_to(sim, 1, leader);
+    scene_make(sim, 1, "/n", 5);
+    scene_run_ms(sim, 3000);
+    cr_expect_eq(sim_leader(sim), leader);
+    sim_disk_hold(sim, old, false);
+    scene_until_serves(sim, old);
+    scene_run_ms(sim, 20);
+    scene_equal(sim, old, leader);
+    scene_end(sim);
+}
+
 /* 35, ZOOKEEPER-2201, and 36, ZOOKEEPER-3531: a follower that takes nothing
  * blocks the leader while it is sent a snapshot. */
 Test(scenario_35_and_36, a_silent_learner_holds_nobody_up)
