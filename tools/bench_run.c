@@ -540,7 +540,7 @@ static void free_run(struct run *run)
 int bench_run(const struct bench_options *options, struct bench_result *result)
 {
     struct run run = {.options = options, .result = result};
-    struct event_config *config = event_config_new();
+    struct event_config *config;
 
     run.work = find_work(options->work);
     if (run.work == NULL) {
@@ -548,6 +548,7 @@ int bench_run(const struct bench_options *options, struct bench_result *result)
                       options->work);
         return 1;
     }
+    config = event_config_new();
     CHECK(config != NULL);
     (void)event_config_set_flag(config, EVENT_BASE_FLAG_PRECISE_TIMER);
     run.base = event_base_new_with_config(config);
