@@ -5,9 +5,9 @@ seeded random sequence at byte level and compares everything that comes back.
     differential.py [--seeds N] [--first SEED] [--requests N] [--self]
 
 Compared: every reply and notification, byte structure included. Normalised:
-session ids and passwords, times, the order of children, and zxids, which are
-renamed in order of first appearance in successful writes (Apache spends zxids
-on refusals, corrald does not). The zxid in the header of a read or refusal is
+session ids and passwords, times, the order of children and of ACLs, and zxids,
+which are renamed in order of first appearance in successful writes (Apache
+spends zxids on refusals, corrald does not). The zxid in the header of a read or refusal is
 held only against the session's last one. Where ZooKeeper 3.8 (the peer here)
 and 3.10 (the reference) answer differently, reconcile() and allowed_38() say
 so. --self compares Apache with itself, to test the test.
@@ -112,6 +112,10 @@ def normal_body(side, op, body):
             out[key] = normal_stat(side, value, False)
         elif key == 'names':
             out[key] = None if value is None else sorted(value)
+        elif key == 'acl' and value is not None:
+            # "auth" stands for all ids of a connection, which Apache keeps in
+            # a hash set.
+            out[key] = sorted(value)
         elif key == 'infos':
             out[key] = None if value is None else sorted(value)
         elif key == 'results':
