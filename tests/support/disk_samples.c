@@ -81,6 +81,7 @@ static const struct txn txns[] = {
     {HEADER, .op = ZK_OP_CREATE_SESSION, .request_op = ZK_OP_CREATE_SESSION,
      .create_session = {30000, {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 255}}},
     {HEADER, .op = ZK_OP_CLOSE_SESSION, .request_op = ZK_OP_CLOSE_SESSION},
+    {HEADER, .op = ZK_OP_MOVE_SESSION, .request_op = ZK_OP_MOVE_SESSION},
     {HEADER, .op = ZK_OP_MULTI, .request_op = ZK_OP_MULTI,
      .multi = {parts, COUNT(parts)}},
     {HEADER, .op = ZK_OP_MULTI, .request_op = ZK_OP_MULTI, .multi = {parts, 1}},
@@ -231,6 +232,6 @@ static bool changes_are_equal(const struct txn *a, const struct txn *b)
                    memcmp(a->create_session.password,
                           b->create_session.password, 16) == 0;
         default:
-            return a->op == ZK_OP_CLOSE_SESSION;
+            return a->op == ZK_OP_CLOSE_SESSION || a->op == ZK_OP_MOVE_SESSION;
     }
 }
