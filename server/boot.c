@@ -29,18 +29,32 @@ static void fill_random(void *bytes, size_t size)
     CHECK(getrandom(bytes, size, 0) == (ssize_t)size);
 }
 
+/* A learner that the leader does not hear may hear its leader and go on
+ * answering: it is dropped while a session that speaks through it still has the
+ * time to look for another server. */
+static int64_t unheard_max_ms(const struct config *config)
+{
+    int64_t sync = config->sync_limit > 0 ? config->sync_limit : SYNC_LIMIT;
+    int64_t max = sync * config->tick_ms;
+    int64_t least = 2 * (int64_t)config->leader_timeout_ms;
+
+    if (max > config->session_timeout_ms_min / 2) {
+        max = config->session_timeout_ms_min / 2;
+    }
+    return max > least ? max : least;
+}
+
 /* member is the whole ensemble, and must live until the replica was made. */
 static void zab_from(const struct config *config,
                      const struct zab_member *member, struct zab_config *zab)
 {
     int64_t init = config->init_limit > 0 ? config->init_limit : INIT_LIMIT;
-    int64_t sync = config->sync_limit > 0 ? config->sync_limit : SYNC_LIMIT;
 
     zab->self_id = member->id;
     zab->members = member;
     zab->members_count = 1;
     zab->ticks_init_max = zab_ticks(init * config->tick_ms);
-    zab->ticks_sync_max = zab_ticks(sync * config->tick_ms);
+    zab->ticks_sync_max = zab_ticks(unheard_max_ms(config));
     zab->ticks_heartbeat = zab_ticks(config->leader_heartbeat_ms);
     zab->ticks_leader_timeout = zab_ticks(config->leader_timeout_ms);
     zab->bootstrap = config->bootstrap;

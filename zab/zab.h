@@ -33,7 +33,8 @@ struct zab_config {
         *members; /* copied; sorted by id, self among them */
     size_t members_count;
     uint32_t ticks_init_max; /* ZooKeeper's initLimit, in zab's 20 ms ticks */
-    uint32_t ticks_sync_max; /* ZooKeeper's syncLimit, likewise */
+    uint32_t ticks_sync_max; /* ZooKeeper's syncLimit, likewise; at most half
+                              * of the shortest session time-out */
     uint32_t ticks_heartbeat, ticks_leader_timeout; /* DESIGN 2.11 */
     bool bootstrap;                                 /* DESIGN 2.14 */
     uint8_t entropy[16]; /* becomes the cluster id when there is none */

@@ -438,7 +438,7 @@ static void config_make(struct sim *sim)
                 .members = sim->members,
                 .members_count = sim->servers_count,
                 .ticks_init_max = 500,
-                .ticks_sync_max = 250,
+                .ticks_sync_max = 100,
                 .ticks_heartbeat = 5,
                 .ticks_leader_timeout = 35,
                 .proposals_inflight_max = 1000,
