@@ -39,6 +39,7 @@ EXTRA_DIST += \
 	tests/interop/apache_server.py \
 	tests/interop/corral_server.py \
 	tests/interop/differential.py \
+	tests/interop/ensemble.py \
 	tests/interop/test_clients.py \
 	tests/interop/test_config.py \
 	tests/interop/test_hostile.py \
