@@ -3,8 +3,10 @@
 #include "base/check.h"
 #include "replica/replica_internal.h"
 
+static void note(struct inspect_summary *summary, int64_t ms);
 static void count_learners(const struct replica *replica,
                            struct inspect_server *server);
+static uint64_t count_syncs(const struct fifo *barriers);
 static void fill_conn(const struct conn *conn, struct inspect_conn *view);
 
 void inspect_init(struct replica *r)
@@ -66,6 +68,33 @@ void inspect_digest_note(struct replica *r)
                                 .sessions = session_digest(r->sessions)};
 }
 
+/* Behind each step: looking ends with somebody to follow or with ourselves to
+ * lead, and what comes then is synchronization. */
+void inspect_note_times(struct replica *r)
+{
+    struct inspect_times *times = &r->times;
+    bool looking = zab_leader_id(r->zab) == 0;
+
+    if (times->serving != r->serving) {
+        times->serving = r->serving;
+        if (r->serving) {
+            note(&times->unavailable, r->now_ms - times->unserving_since_ms);
+            note(&times->sync, r->now_ms - times->found_ms);
+        } else {
+            times->unserving_since_ms = r->now_ms;
+        }
+    }
+    if (times->looking != looking) {
+        times->looking = looking;
+        if (looking) {
+            times->looking_since_ms = r->now_ms;
+        } else {
+            times->found_ms = r->now_ms;
+            note(&times->election, r->now_ms - times->looking_since_ms);
+        }
+    }
+}
+
 enum op_index inspect_op_index(enum zk_op op)
 {
     switch ((int)op) {
@@ -87,6 +116,12 @@ void inspect_server(const struct replica *replica,
         .leader_id = zab_leader_id(replica->zab),
         .phase = zab_phase_name(replica->zab),
         .members = (unsigned)replica->config.zab.members_count,
+        .leader_uptime_ms =
+            replica->leading ? replica->now_ms - replica->leading_since_ms : 0,
+        .election = replica->times.election,
+        .sync = replica->times.sync,
+        .unavailable = replica->times.unavailable,
+        .zab = *zab_counts(replica->zab),
         .serving = replica->serving,
         .standalone = replica->standalone,
         .disk_low = replica->disk_low,
@@ -123,10 +158,33 @@ void inspect_server(const struct replica *replica,
         .ops_count = OP_INDEX_COUNT,
     };
     count_learners(replica, server);
+    server->pending_syncs = count_syncs(&replica->barriers) +
+                            count_syncs(&replica->remote_barriers);
     if (replica->latency_count > 0) {
         server->latency_ms_avg =
             (double)replica->latency_sum / (double)replica->latency_count;
     }
+}
+
+bool inspect_learner(const struct replica *replica, size_t index,
+                     struct inspect_learner *learner)
+{
+    struct zab_learner view;
+
+    if (!zab_learner(replica->zab, index, &view)) {
+        return false;
+    }
+    *learner = (struct inspect_learner){
+        .id = view.id,
+        .voter = view.voter,
+        .up = view.up,
+        .synced = view.synced,
+        .stage = view.stage,
+        .sent = view.sent,
+        .acked = view.acked,
+        .heard_ms = view.ticks_silent * TICK_MS,
+    };
+    return true;
 }
 
 bool inspect_conn_find(const struct replica *replica, uint64_t conn_id,
@@ -305,25 +363,48 @@ const uint64_t *inspect_marks(const struct replica *replica)
     return zab_marks(replica->zab);
 }
 
+static void note(struct inspect_summary *summary, int64_t ms)
+{
+    uint64_t value = ms < 0 ? 0 : (uint64_t)ms;
+
+    if (value < summary->min || summary->count == 0) {
+        summary->min = value;
+    }
+    if (value > summary->max) {
+        summary->max = value;
+    }
+    summary->count++;
+    summary->sum += value;
+    summary->last = value;
+}
+
 static void count_learners(const struct replica *replica,
                            struct inspect_server *server)
 {
-    uint64_t synced;
-
-    if (server->role != ZAB_LEADING) {
-        return;
-    }
-    synced = zab_synced_learners(replica->zab);
     for (size_t i = 0; i < server->members; i++) {
-        if ((synced >> i & 1) == 0) {
+        struct zab_learner learner;
+
+        server->voters += zab_member_votes(replica->zab, i);
+        if (server->role != ZAB_LEADING ||
+            !zab_learner(replica->zab, i, &learner)) {
             continue;
         }
-        if (zab_member_votes(replica->zab, i)) {
-            server->synced_voters++;
-        } else {
-            server->synced_observers++;
-        }
+        server->learners += learner.up;
+        server->synced_voters += learner.synced && learner.voter;
+        server->synced_observers += learner.synced && !learner.voter;
     }
+}
+
+static uint64_t count_syncs(const struct fifo *barriers)
+{
+    uint64_t count = 0;
+
+    for (size_t i = 0; i < barriers->count; i++) {
+        const struct barrier *barrier = fifo_at(barriers, i);
+
+        count += barrier->kind == BARRIER_SYNC;
+    }
+    return count;
 }
 
 static void fill_conn(const struct conn *conn, struct inspect_conn *view)

@@ -11,13 +11,26 @@
 #include "proto/client_op.h"
 #include "replica/replica.h"
 
+/* Of values in ms. */
+struct inspect_summary {
+    uint64_t count, sum, min, max, last;
+};
+
 struct inspect_server {
     enum zab_role role;
     uint64_t leader_id;     /* 0: none known */
     const char *phase;      /* zab's */
     unsigned members;       /* of the ensemble, voters and observers */
-    unsigned synced_voters; /* a leader's learners that follow it */
+    unsigned voters;        /* ZooKeeper's quorum_size */
+    unsigned learners;      /* a leader's, with a link to it */
+    unsigned synced_voters; /* those of them that follow it */
     unsigned synced_observers;
+    uint64_t pending_syncs;          /* a leader's */
+    int64_t leader_uptime_ms;        /* since it began to serve as one; or 0 */
+    struct inspect_summary election; /* looking for a leader */
+    struct inspect_summary sync;     /* from there until it served */
+    struct inspect_summary unavailable; /* not serving */
+    struct zab_counts zab;
     bool serving;    /* answers clients */
     bool standalone; /* an ensemble of one */
     bool disk_low;
@@ -47,6 +60,20 @@ struct inspect_op_count {
 };
 void inspect_server(const struct replica *replica,
                     struct inspect_server *server);
+
+/* A leader's view of another member. */
+struct inspect_learner {
+    uint64_t id;
+    bool voter;
+    bool up;           /* has a link to us */
+    bool synced;       /* follows us */
+    const char *stage; /* how far it has got: static text */
+    zxid_t sent, acked;
+    uint64_t heard_ms; /* ago */
+};
+/* index < members. False: it is ourselves, or we lead nobody. */
+bool inspect_learner(const struct replica *replica, size_t index,
+                     struct inspect_learner *learner);
 
 struct inspect_conn {
     uint64_t conn_id;

@@ -116,6 +116,11 @@ void replica_step(struct replica *r, const struct replica_input *input,
     if (!r->started) {
         r->started = true;
         r->started_ms = input->now_ms;
+        r->times = (struct inspect_times){
+            .looking = true,
+            .looking_since_ms = input->now_ms,
+            .unserving_since_ms = input->now_ms,
+        };
         r->containers_next_ms = input->now_ms + r->config.container_check_ms;
     }
     r->out = effects;
@@ -128,6 +133,7 @@ void replica_step(struct replica *r, const struct replica_input *input,
         (!r->work_left && something_waits(r))) {
         run(r);
     }
+    inspect_note_times(r);
     conns_free_gone(r);
     r->out = NULL;
 }

@@ -209,6 +209,13 @@ struct origin {
     size_t auth_count;
 };
 
+/* How long it took to find a leader, to have its history, to serve. */
+struct inspect_times {
+    bool looking, serving; /* as last noted */
+    int64_t looking_since_ms, found_ms, unserving_since_ms;
+    struct inspect_summary election, sync, unavailable;
+};
+
 #define X(name, number, text, lop, kind) OP_INDEX_##name,
 enum op_index { ZK_OP_MAP(X) OP_INDEX_COUNT };
 #undef X
@@ -314,6 +321,8 @@ struct replica {
     char op_names[OP_INDEX_COUNT][32];
     struct inspect_digest digests[DIGESTS_MAX];
     size_t digests_count;
+    struct inspect_times times;
+    int64_t leading_since_ms;
     int64_t soft_quota_logged_ms;
 };
 
@@ -611,6 +620,7 @@ void containers_tick(struct replica *r);
 void inspect_init(struct replica *r);
 void inspect_reset(struct replica *r, bool conns);
 void inspect_digest_note(struct replica *r);
+void inspect_note_times(struct replica *r);
 enum op_index inspect_op_index(enum zk_op op);
 
 #endif

@@ -92,6 +92,7 @@ void role_set_serving(struct replica *r, bool serving)
 static void lead(struct replica *r)
 {
     r->leading = true;
+    r->leading_since_ms = r->now_ms;
     r->leader_id = r->self_id;
     session_own_all(r);
     /* A new leader gives every session its whole time-out (DESIGN 2.10). */

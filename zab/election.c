@@ -39,6 +39,9 @@ void election_begin(struct zab *zab, struct zab_effects *effects)
     /* No vote before all that is known committed stands in the tree. */
     CHECK(zab->phase != ZAB_PHASE_REPLAY ||
           zab->delivered == zab_deliverable(zab));
+    if (zab->phase != ZAB_PHASE_ELECTION) {
+        zab->counts.looks++;
+    }
     zab_move(zab, ZAB_PHASE_ELECTION);
     new_round(zab);
     if (zab->peers[zab->self].voter && !zab_voting(zab)) {

@@ -22,6 +22,7 @@ const char *follower_on_propose(struct zab *zab, const struct peer_msg *msg,
     if (!zab->up_to_date && (zab->ack_leader_due || zab->taken_up)) {
         ZAB_MARK(zab, SYNC_PROPOSE_BEFORE_UP_TO_DATE);
     }
+    zab->counts.received_proposals += msg->payloads_count;
     for (uint32_t i = 0; i < msg->payloads_count; i++, zxid++) {
         const char *broken = take(zab, zxid, msg->payloads[i], effects);
 
@@ -62,6 +63,7 @@ const char *follower_on_commit(struct zab *zab, zxid_t zxid,
         ZAB_MARK(zab, COMMITTED_AHEAD);
     }
     if (zab->committed < zxid) {
+        zab->counts.received_commits += zab_count_between(zab->committed, zxid);
         zab->committed = zxid;
     }
     zab_deliver_committed(zab, effects);

@@ -6,6 +6,7 @@
 #include "base/check.h"
 #include "zab/zab_internal.h"
 
+static void count_proposal(struct zab_counts *counts, size_t bytes);
 static void broadcast(struct zab *zab, zxid_t before, struct blob *proposal,
                       struct zab_effects *effects);
 static const char *broken_ack(const struct zab_peer *learner,
@@ -66,6 +67,7 @@ void leader_on_propose(struct zab *zab, struct blob *proposal,
     zxid_t before = zab->logged;
 
     CHECK(proposal != NULL);
+    count_proposal(&zab->counts, blob_bytes(proposal).len);
     zab_append(zab, zab_next_zxid(zab), blob_ref(proposal), effects);
     broadcast(zab, before, proposal, effects);
     if (zxid_counter(zab->logged) >= zab->config.counter_max && !MUTATION(22)) {
@@ -235,6 +237,18 @@ void leader_end(struct zab *zab, const char *why, struct zab_effects *effects)
     memset(zab->acked, 0, sizeof(zab->acked));
 }
 
+static void count_proposal(struct zab_counts *counts, size_t bytes)
+{
+    counts->proposals++;
+    counts->proposal_size_last = bytes;
+    if (bytes < counts->proposal_size_min || counts->proposal_size_min == 0) {
+        counts->proposal_size_min = bytes;
+    }
+    if (bytes > counts->proposal_size_max) {
+        counts->proposal_size_max = bytes;
+    }
+}
+
 /* To those whose stream is at the end; the others get there by their pump. */
 static void broadcast(struct zab *zab, zxid_t before, struct blob *proposal,
                       struct zab_effects *effects)
@@ -309,6 +323,7 @@ static void commit(struct zab *zab)
     if (zxid > zab->committed &&
         ((zxid_epoch(zxid) == zab->epoch && zxid_counter(zxid) > 0) ||
          MUTATION(5))) {
+        zab->counts.commits += zab_count_between(zab->committed, zxid);
         zab->committed = zxid;
     }
 }

@@ -15,6 +15,7 @@ zab_libzab_a_SOURCES = \
 	zab/sync_leader.c \
 	zab/sync_learner.c \
 	zab/text.c \
+	zab/view.c \
 	zab/zab.c zab/zab.h \
 	zab/zab_internal.h
 EXTRA_DIST += zab/README

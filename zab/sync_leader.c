@@ -332,6 +332,9 @@ static void start_history(struct zab *zab, size_t peer,
     learner->stage = LEARNER_STREAM;
     if (cut) {
         ZAB_MARK(zab, SYNC_TRUNC);
+        zab->counts.truncs++;
+    } else {
+        zab->counts.diffs++;
     }
     mark_source(zab, learner);
 }
@@ -611,6 +614,7 @@ static void on_snap(struct zab *zab, size_t peer,
     }
     if (learner->chunks_sent == 0) {
         ZAB_MARK(zab, SYNC_SNAP);
+        zab->counts.snaps++;
         msg = zab_send(zab, PEER_LINK_LEARNER, zab_bit(peer), PEER_SYNC_SNAP,
                        effects);
         msg->epoch = zab->epoch;

@@ -163,6 +163,31 @@ zxid_t zab_purge_max(const struct zab *zab);
 /* How often each mark of marks.h was passed. */
 const uint64_t *zab_marks(const struct zab *zab);
 
+/* A member as a leader sees it, for people and metrics. */
+struct zab_learner {
+    uint64_t id;
+    bool voter;
+    bool up;           /* its quorum link to us */
+    bool synced;       /* it was sent UP_TO_DATE */
+    const char *stage; /* static text: how far it has got */
+    zxid_t sent, acked;
+    uint64_t ticks_silent; /* since it was last heard */
+};
+/* index: of a member. False: it is ourselves, or we lead nobody. */
+bool zab_learner(const struct zab *zab, size_t index,
+                 struct zab_learner *learner);
+
+/* What has happened in this life. */
+struct zab_counts {
+    uint64_t looks;                                /* elections begun */
+    uint64_t proposals, commits;                   /* leader: transactions */
+    uint64_t received_proposals, received_commits; /* learner: likewise */
+    uint64_t diffs, truncs, snaps; /* leader: learners begun to be synced */
+    /* Leader: bytes of a transaction; 0: none yet. */
+    size_t proposal_size_last, proposal_size_min, proposal_size_max;
+};
+const struct zab_counts *zab_counts(const struct zab *zab);
+
 /* What two servers of equal state have equal, as a number: for the exhaustive
  * search of tests/sim. */
 uint64_t zab_state_hash(const struct zab *zab);

@@ -140,6 +140,7 @@ struct zab {
     struct quorum quorum; /* by the configuration; blank ones are not asked */
     struct prng prng;
     uint64_t marks[ZAB_MARKS_COUNT];
+    struct zab_counts counts;
     struct arena *arena; /* of the step: payload arrays of messages */
 
     enum zab_phase phase;
@@ -247,6 +248,12 @@ static inline bool zab_is_learner(const struct zab *zab)
 {
     return zab->phase >= ZAB_PHASE_CONNECTING &&
            zab->phase <= ZAB_PHASE_FOLLOWING;
+}
+
+/* Transactions of the later one's epoch, for the metrics. */
+static inline uint64_t zab_count_between(zxid_t from, zxid_t to)
+{
+    return zxid_epoch(from) == zxid_epoch(to) ? to - from : zxid_counter(to);
 }
 
 /* ---- zab.c */

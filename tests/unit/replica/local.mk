@@ -7,6 +7,7 @@ tests_unit_replica_SOURCES = \
 	tests/unit/replica/peers.c tests/unit/replica/peers.h \
 	tests/unit/replica/rig.c tests/unit/replica/rig.h \
 	tests/unit/replica/test_digests.c \
+	tests/unit/replica/test_ensemble.c \
 	tests/unit/replica/test_expire.c \
 	tests/unit/replica/test_forward.c \
 	tests/unit/replica/test_guests.c \
