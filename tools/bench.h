@@ -26,6 +26,45 @@ uint64_t bench_hist_at(const struct bench_hist *hist, double percentile);
 
 uint64_t bench_now_ns(void); /* monotonic */
 
+/* ---- Servers */
+enum bench_to {
+    BENCH_TO_ALL,
+    BENCH_TO_LEADER,
+    BENCH_TO_FOLLOWERS,
+    BENCH_TO_OBSERVERS,
+};
+
+struct bench_server {
+    char *name; /* host:port */
+    struct sockaddr_storage address;
+    socklen_t address_size;
+};
+
+/* The first targets_count of them get the connections, in turn; the others
+ * only those that lost theirs. */
+struct bench_servers {
+    struct bench_server *items;
+    size_t count, targets_count;
+};
+
+/* hosts: "a:1,b:2,[::1]:3", resolved; with a to other than ALL, each is asked
+ * (srvr) what it is. 0, or 1 after a message. */
+int bench_servers_find(struct bench_servers *servers, const char *hosts,
+                       enum bench_to to);
+void bench_servers_finish(struct bench_servers *servers);
+
+/* Processes of the servers. */
+#define BENCH_PIDS_MAX 64
+struct bench_pids {
+    long items[BENCH_PIDS_MAX];
+    size_t count;
+};
+
+/* Sums of /proc: seconds of CPU so far (< 0: not known, or of no process),
+ * resident bytes. */
+double bench_cpu_s(const struct bench_pids *pids);
+uint64_t bench_rss(const struct bench_pids *pids);
+
 /* ---- Connections */
 struct bench_conn;
 
@@ -56,11 +95,16 @@ struct bench_conn {
     struct bench_pending *pending; /* a circle */
     size_t pending_first, pending_count, pending_capacity;
     uint64_t session_id;
-    uint64_t number; /* for the workload: which of its connections */
+    uint64_t number;     /* for the workload: which of its connections */
+    zxid_t zxid;         /* the highest that a reply of this session named */
+    uint64_t zxids_back; /* replies that named an older one */
+    uint8_t password[16];
     int fd;
     int32_t next_xid, timeout_ms;
     enum bench_state state;
     bool write_armed;
+    bool resumes; /* the next handshake asks for the session it had */
+    bool expired; /* set at closed(): the session was refused */
 };
 
 /* Gives. events and owner are borrowed for its life. */
@@ -69,8 +113,7 @@ struct bench_conn *bench_conn_create(struct event_base *base,
                                      void *owner);
 void bench_conn_destroy(struct bench_conn *conn); /* NULL is fine */
 /* Connects and shakes hands; opened() or closed() follows. */
-void bench_conn_open(struct bench_conn *conn,
-                     const struct sockaddr_storage *address, socklen_t size,
+void bench_conn_open(struct bench_conn *conn, const struct bench_server *server,
                      int32_t timeout_ms);
 void bench_conn_close(struct bench_conn *conn); /* no event */
 /* Queues a request; request->xid is set here. Sent by bench_conn_flush(). */
@@ -81,17 +124,17 @@ void bench_conn_flush(struct bench_conn *conn);
 
 /* ---- Options and the run */
 struct bench_options {
-    const char *server; /* host:port */
-    struct sockaddr_storage address;
-    socklen_t address_size;
-    const char *work; /* name of the workload */
-    const char *path; /* root of all it touches */
+    const char *hosts;
+    enum bench_to to;
+    struct bench_servers servers; /* hosts and to, found */
+    const char *work;             /* name of the workload */
+    const char *path;             /* root of all it touches */
     uint64_t connections, depth, size, keys, per_parent;
     uint64_t requests;            /* 0: by time */
     double seconds, warmup, rate; /* rate 0: as fast as it goes */
     uint64_t reads_percent, multi_ops;
     uint64_t seed;
-    long pid; /* of the server: its CPU and memory are reported; 0: none */
+    struct bench_pids pids; /* their CPU and memory are reported */
     int32_t timeout_ms;
     bool json, progress, keep;
 };
@@ -100,7 +143,7 @@ struct bench_result {
     struct bench_hist *hist;
     uint64_t done, errors;
     double seconds;
-    double cpu_s;              /* of the server; < 0: not known */
+    double cpu_s;              /* of the servers; < 0: not known */
     uint64_t rss;              /* bytes; 0: not known */
     struct bench_hist *spread; /* watch: from a change to the last event */
 };
@@ -108,9 +151,10 @@ struct bench_result {
 /* Runs; 0, or 1 after a message. */
 int bench_run(const struct bench_options *options, struct bench_result *result);
 
-/* /proc of the server: seconds of CPU so far (< 0: unknown), resident bytes. */
-double bench_cpu_s(long pid);
-uint64_t bench_rss(long pid);
+void bench_print_json(const struct bench_options *options,
+                      const struct bench_result *result);
+void bench_print_text(const struct bench_options *options,
+                      const struct bench_result *result);
 
 /* ---- Keys: "<path>/d000/k0000000". The text is valid until the next call with
  * the same buffer. */

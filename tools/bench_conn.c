@@ -40,16 +40,20 @@ void bench_conn_destroy(struct bench_conn *conn)
     mem_free(conn);
 }
 
-void bench_conn_open(struct bench_conn *conn,
-                     const struct sockaddr_storage *address, socklen_t size,
+void bench_conn_open(struct bench_conn *conn, const struct bench_server *server,
                      int32_t timeout_ms)
 {
-    uint8_t zeros[16] = {0};
     int on = 1;
     struct client_connect hello = {.has_read_only = true};
 
     CHECK(conn->state == BENCH_CLOSED);
-    conn->fd = socket(address->ss_family,
+    if (!conn->resumes) {
+        conn->session_id = 0;
+        conn->zxid = 0;
+        memset(conn->password, 0, sizeof(conn->password));
+    }
+    conn->expired = false;
+    conn->fd = socket(server->address.ss_family,
                       SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     if (conn->fd < 0) {
         perror("corral-bench: socket");
@@ -57,7 +61,8 @@ void bench_conn_open(struct bench_conn *conn,
         return;
     }
     (void)setsockopt(conn->fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
-    if (connect(conn->fd, (const struct sockaddr *)address, size) != 0 &&
+    if (connect(conn->fd, (const struct sockaddr *)&server->address,
+                server->address_size) != 0 &&
         errno != EINPROGRESS) {
         (void)close(conn->fd);
         conn->fd = -1;
@@ -73,7 +78,9 @@ void bench_conn_open(struct bench_conn *conn,
     CHECK(conn->read_event != NULL);
     CHECK(conn->write_event != NULL);
     hello.request.timeout = timeout_ms;
-    hello.request.password = slice_make(zeros, sizeof(zeros));
+    hello.request.session_id = conn->session_id;
+    hello.request.last_zxid_seen = conn->zxid;
+    hello.request.password = slice_make(conn->password, sizeof(conn->password));
     client_connect_encode(&hello, &conn->out);
     CHECK(event_add(conn->read_event, NULL) == 0);
     CHECK(event_add(conn->write_event, NULL) == 0);
@@ -192,18 +199,34 @@ static void on_write(evutil_socket_t fd, short what, void *arg)
 
 static void take_hello(struct bench_conn *conn, struct slice frame)
 {
-    struct zk_connect_response response;
+    struct zk_connect_response response = {.timeout = -1};
     bool read_only;
 
     if (client_connect_decode_reply(frame, &response, &read_only) != 0 ||
-        response.timeout <= 0) {
+        response.timeout <= 0 ||
+        response.password.len != sizeof(conn->password)) {
+        conn->expired = response.timeout == 0;
         fail(conn);
         return;
     }
+    memcpy(conn->password, response.password.ptr, sizeof(conn->password));
     conn->session_id = response.session_id;
     conn->timeout_ms = response.timeout;
     conn->state = BENCH_OPEN;
     conn->events->opened(conn);
+}
+
+/* As a client counts them: -1 stands for none. */
+static void see_zxid(struct bench_conn *conn, zxid_t zxid)
+{
+    if ((int64_t)zxid <= 0) {
+        return;
+    }
+    if (zxid < conn->zxid) {
+        conn->zxids_back++;
+        return;
+    }
+    conn->zxid = zxid;
 }
 
 static void take_frame(struct bench_conn *conn, struct slice frame)
@@ -236,6 +259,7 @@ static void take_frame(struct bench_conn *conn, struct slice frame)
         fail(conn);
         return;
     }
+    see_zxid(conn, header.zxid);
     pending = conn->pending[conn->pending_first];
     conn->pending_first = (conn->pending_first + 1) % conn->pending_capacity;
     conn->pending_count--;

@@ -1,9 +1,6 @@
-/* The nodes that a benchmark works on: made before, deleted after, and the
- * server's /proc. */
+/* The nodes that a benchmark works on: made before, deleted after. */
 #include <inttypes.h>
-#include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "base/check.h"
 #include "base/mem.h"
@@ -77,8 +74,7 @@ static void fill_closed(struct bench_conn *conn)
 {
     struct fill *fill = conn->owner;
 
-    (void)fprintf(stderr, "corral-bench: %s closed the connection\n",
-                  fill->options->server);
+    (void)fprintf(stderr, "corral-bench: a server closed a connection\n");
     fill->failed = true;
     (void)event_base_loopbreak(fill->base);
 }
@@ -87,6 +83,7 @@ static int fill_run(struct fill *fill)
 {
     static const struct bench_events events = {fill_more, fill_reply,
                                                fill_watch, fill_closed};
+    const struct bench_servers *servers = &fill->options->servers;
     struct bench_conn *conns[FILL_CONNECTIONS];
 
     if (fill->end == 0) {
@@ -94,8 +91,8 @@ static int fill_run(struct fill *fill)
     }
     for (size_t i = 0; i < FILL_CONNECTIONS; i++) {
         conns[i] = bench_conn_create(fill->base, &events, fill);
-        bench_conn_open(conns[i], &fill->options->address,
-                        fill->options->address_size, fill->options->timeout_ms);
+        bench_conn_open(conns[i], &servers->items[i % servers->targets_count],
+                        fill->options->timeout_ms);
     }
     (void)event_base_dispatch(fill->base);
     for (size_t i = 0; i < FILL_CONNECTIONS; i++) {
@@ -236,63 +233,4 @@ int bench_clean(const struct bench_options *options, struct event_base *base)
         failed = fill_run(&fill);
     }
     return failed;
-}
-
-static bool read_proc(long pid, const char *name, char *text, size_t size)
-{
-    char path[64];
-    FILE *file;
-    size_t n;
-
-    (void)snprintf(path, sizeof(path), "/proc/%ld/%s", pid, name);
-    file = fopen(path, "r");
-    if (file == NULL) {
-        return false;
-    }
-    n = fread(text, 1, size - 1, file);
-    (void)fclose(file);
-    text[n] = '\0';
-    return n > 0;
-}
-
-double bench_cpu_s(long pid)
-{
-    char text[1024];
-    char *at;
-    char *next;
-    double ticks = 0;
-
-    if (pid == 0 || !read_proc(pid, "stat", text, sizeof(text)) ||
-        (at = strrchr(text, ')')) == NULL) {
-        return -1;
-    }
-    /* Behind the name: state, then numbers; user and system time are the
-     * 12th and 13th of these fields. */
-    at += 3;
-    for (int field = 2; field <= 13; field++) {
-        double value = strtod(at, &next);
-
-        if (next == at) {
-            return -1;
-        }
-        if (field >= 12) {
-            ticks += value;
-        }
-        at = next;
-    }
-    return ticks / (double)sysconf(_SC_CLK_TCK);
-}
-
-uint64_t bench_rss(long pid)
-{
-    char text[256];
-    char *second;
-
-    if (pid == 0 || !read_proc(pid, "statm", text, sizeof(text))) {
-        return 0;
-    }
-    second = strchr(text, ' ');
-    return second == NULL ? 0
-                          : strtoull(second + 1, NULL, 10) *
-                                (uint64_t)sysconf(_SC_PAGE_SIZE);
 }

@@ -33,7 +33,7 @@ struct run {
     struct client_request *parts; /* of a multi */
     char (*texts)[BENCH_PATH_MAX];
     uint8_t *data;
-    uint64_t counter, sent, answered, open, due_next, due_sent;
+    uint64_t counter, sent, answered, opened, open, due_next, due_sent;
     uint64_t started_ns, last_done, last_ns, round_ns, round_left;
     double cpu_before;
     bool measuring, stopping, failed;
@@ -259,10 +259,12 @@ static void on_watch(struct bench_conn *conn)
 static void open_again(struct bench_conn *conn)
 {
     struct run *run = conn->owner;
+    const struct bench_servers *servers = &run->options->servers;
 
     /* The start of this connection's life stands in for a request's. */
     conn->number = bench_now_ns();
-    bench_conn_open(conn, &run->options->address, run->options->address_size,
+    bench_conn_open(conn,
+                    &servers->items[run->opened++ % servers->targets_count],
                     run->options->timeout_ms);
 }
 
@@ -277,8 +279,7 @@ static void on_closed(struct bench_conn *conn)
         return;
     }
     if (!run->failed) {
-        (void)fprintf(stderr, "corral-bench: %s closed a connection\n",
-                      run->options->server);
+        (void)fprintf(stderr, "corral-bench: a server closed a connection\n");
     }
     run->failed = true;
     (void)event_base_loopbreak(run->base);
@@ -353,7 +354,7 @@ static void start_measuring(struct run *run)
     run->measuring = true;
     run->started_ns = bench_now_ns();
     run->last_ns = run->started_ns;
-    run->cpu_before = bench_cpu_s(run->options->pid);
+    run->cpu_before = bench_cpu_s(&run->options->pids);
     if (run->options->requests == 0) {
         CHECK(event_add(run->timer, &seconds) == 0);
     }
@@ -364,7 +365,7 @@ static void start_measuring(struct run *run)
 
 static void finish(struct run *run)
 {
-    double cpu = bench_cpu_s(run->options->pid);
+    double cpu = bench_cpu_s(&run->options->pids);
 
     if (!run->measuring) {
         return;
@@ -374,7 +375,7 @@ static void finish(struct run *run)
     run->result->seconds = (double)(bench_now_ns() - run->started_ns) / 1e9;
     run->result->cpu_s =
         cpu < 0 || run->cpu_before < 0 ? -1 : cpu - run->cpu_before;
-    run->result->rss = bench_rss(run->options->pid);
+    run->result->rss = bench_rss(&run->options->pids);
     (void)event_base_loopbreak(run->base);
 }
 
@@ -489,15 +490,15 @@ static void open_all(struct run *run)
 static int run_fill(struct run *run)
 {
     uint64_t started = bench_now_ns();
-    double cpu = bench_cpu_s(run->options->pid);
+    double cpu = bench_cpu_s(&run->options->pids);
 
     if (bench_prepare(run->options, run->base, true) != 0) {
         return 1;
     }
     run->result->done = run->options->keys;
     run->result->seconds = (double)(bench_now_ns() - started) / 1e9;
-    run->result->cpu_s = cpu < 0 ? -1 : bench_cpu_s(run->options->pid) - cpu;
-    run->result->rss = bench_rss(run->options->pid);
+    run->result->cpu_s = cpu < 0 ? -1 : bench_cpu_s(&run->options->pids) - cpu;
+    run->result->rss = bench_rss(&run->options->pids);
     return 0;
 }
 

@@ -2,8 +2,6 @@
  * client protocol. */
 #include <errno.h>
 #include <getopt.h>
-#include <inttypes.h>
-#include <netdb.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -29,7 +27,11 @@ static const char usage[] =
     "  populate   make all keys\n"
     "\n"
     "Options\n"
-    "  -s, --server HOST:PORT   127.0.0.1:2181\n"
+    "  -s, --server HOST:PORT[,HOST:PORT...]\n"
+    "                           127.0.0.1:2181; connections go to each in "
+    "turn\n"
+    "      --to WHOM            of these, to the leader, the followers, the\n"
+    "                           observers only: all\n"
     "  -c, --connections N      10\n"
     "  -d, --depth N            requests on their way on each connection: 1\n"
     "  -b, --size BYTES         of a key's data: 100\n"
@@ -45,14 +47,16 @@ static const char usage[] =
     "      --per-parent N       keys below one parent: 10000\n"
     "      --timeout MS         of the sessions: 30000\n"
     "      --seed N             of the draws: 1\n"
-    "  -p, --pid PID            of the server: its CPU and memory are shown\n"
+    "  -p, --pid PID[,PID...]   of the servers: their CPU and memory are "
+    "shown\n"
     "      --keep               leave the keys there\n"
     "      --json               one JSON object on stdout\n"
     "      --no-progress        no line on stderr each second\n"
     "      --help, --version\n";
 
 enum option_code {
-    OPTION_READS = 256,
+    OPTION_TO = 256,
+    OPTION_READS,
     OPTION_OPS,
     OPTION_PATH,
     OPTION_PER_PARENT,
@@ -67,6 +71,8 @@ enum option_code {
 
 static const struct option long_options[] = {
     {"server", required_argument, NULL, 's'},
+    {"hosts", required_argument, NULL, 's'},
+    {"to", required_argument, NULL, OPTION_TO},
     {"connections", required_argument, NULL, 'c'},
     {"depth", required_argument, NULL, 'd'},
     {"size", required_argument, NULL, 'b'},
@@ -121,11 +127,43 @@ static double real(const char *text, double min, double max)
     return value;
 }
 
+static enum bench_to whom(const char *text)
+{
+    static const char *const names[] = {"all", "leader", "followers",
+                                        "observers"};
+
+    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+        if (strcmp(text, names[i]) == 0) {
+            return (enum bench_to)i;
+        }
+    }
+    complain("all, leader, followers or observers", text);
+}
+
+static void take_pids(struct bench_pids *pids, const char *text)
+{
+    char *list = mem_copy_text(text);
+    char *rest = NULL;
+
+    pids->count = 0;
+    for (char *pid = strtok_r(list, ",", &rest); pid != NULL;
+         pid = strtok_r(NULL, ",", &rest)) {
+        if (pids->count == BENCH_PIDS_MAX) {
+            complain("too many processes", text);
+        }
+        pids->items[pids->count++] = (long)number(pid, 1, INT32_MAX);
+    }
+    mem_free(list);
+}
+
 static void take_option(struct bench_options *options, int code)
 {
     switch (code) {
         case 's':
-            options->server = optarg;
+            options->hosts = optarg;
+            break;
+        case OPTION_TO:
+            options->to = whom(optarg);
             break;
         case 'c':
             options->connections = number(optarg, 1, 1000000);
@@ -152,7 +190,7 @@ static void take_option(struct bench_options *options, int code)
             options->rate = real(optarg, 0.001, 1e8);
             break;
         case 'p':
-            options->pid = (long)number(optarg, 1, INT32_MAX);
+            take_pids(&options->pids, optarg);
             break;
         case OPTION_READS:
             options->reads_percent = number(optarg, 0, 100);
@@ -197,102 +235,9 @@ static void take_option(struct bench_options *options, int code)
     }
 }
 
-static void resolve(struct bench_options *options)
-{
-    struct addrinfo hints = {.ai_socktype = SOCK_STREAM};
-    struct addrinfo *found = NULL;
-    char *host = mem_copy_text(options->server);
-    char *colon = strrchr(host, ':');
-    int err;
-
-    if (colon == NULL) {
-        complain("HOST:PORT is wanted", options->server);
-    }
-    *colon = '\0';
-    err = getaddrinfo(host, colon + 1, &hints, &found);
-    if (err != 0) {
-        complain(options->server, gai_strerror(err));
-    }
-    memcpy(&options->address, found->ai_addr, found->ai_addrlen);
-    options->address_size = found->ai_addrlen;
-    freeaddrinfo(found);
-    mem_free(host);
-}
-
-static const struct {
-    const char *name;
-    double percentile;
-} shown[] = {{"p50", 50},    {"p90", 90},      {"p99", 99},
-             {"p999", 99.9}, {"p9999", 99.99}, {"max", 100}};
-
-static void print_hist(const struct bench_hist *hist, bool json)
-{
-    double mean = hist->total == 0 ? 0 : hist->sum / (double)hist->total / 1e3;
-
-    (void)printf(json ? "{\"mean\": %.1f" : "mean %.1f", mean);
-    for (size_t i = 0; i < sizeof(shown) / sizeof(shown[0]); i++) {
-        (void)printf(json ? ", \"%s\": %.1f" : "  %s %.1f", shown[i].name,
-                     (double)bench_hist_at(hist, shown[i].percentile) / 1e3);
-    }
-    (void)printf(json ? "}" : "\n");
-}
-
-static void print_json(const struct bench_options *options,
-                       const struct bench_result *result)
-{
-    (void)printf("{\"workload\": \"%s\", \"connections\": %" PRIu64
-                 ", \"depth\": %" PRIu64 ", \"size\": %" PRIu64
-                 ", \"keys\": %" PRIu64 ", \"rate\": %.1f"
-                 ", \"operations\": %" PRIu64 ", \"errors\": %" PRIu64
-                 ", \"seconds\": %.3f, \"per_second\": %.1f",
-                 options->work, options->connections, options->depth,
-                 options->size, options->keys, options->rate, result->done,
-                 result->errors, result->seconds,
-                 (double)result->done / result->seconds);
-    if (result->hist->total > 0) {
-        (void)printf(", \"latency_us\": ");
-        print_hist(result->hist, true);
-    }
-    if (result->spread->total > 0) {
-        (void)printf(", \"time_to_all_us\": ");
-        print_hist(result->spread, true);
-    }
-    if (result->cpu_s >= 0 && result->done > 0) {
-        (void)printf(", \"server_cpu_us_per_operation\": %.3f",
-                     result->cpu_s * 1e6 / (double)result->done);
-    }
-    if (result->rss > 0) {
-        (void)printf(", \"server_rss_bytes\": %" PRIu64, result->rss);
-    }
-    (void)printf("}\n");
-}
-
-static void print_text(const struct bench_options *options,
-                       const struct bench_result *result)
-{
-    (void)printf("%s: %" PRIu64 " in %.2f s: %.0f /s, %" PRIu64 " errors\n",
-                 options->work, result->done, result->seconds,
-                 (double)result->done / result->seconds, result->errors);
-    if (result->hist->total > 0) {
-        (void)printf("  latency us: ");
-        print_hist(result->hist, false);
-    }
-    if (result->spread->total > 0) {
-        (void)printf("  us until all were told: ");
-        print_hist(result->spread, false);
-    }
-    if (result->cpu_s >= 0 && result->done > 0) {
-        (void)printf("  server: %.2f us of CPU each\n",
-                     result->cpu_s * 1e6 / (double)result->done);
-    }
-    if (result->rss > 0) {
-        (void)printf("  server: %.1f MB resident\n", (double)result->rss / 1e6);
-    }
-}
-
 int main(int argc, char **argv)
 {
-    struct bench_options options = {.server = "127.0.0.1:2181",
+    struct bench_options options = {.hosts = "127.0.0.1:2181",
                                     .path = "/corral-bench",
                                     .connections = 10,
                                     .depth = 1,
@@ -319,8 +264,11 @@ int main(int argc, char **argv)
         return 2;
     }
     options.work = argv[optind];
-    resolve(&options);
     (void)signal(SIGPIPE, SIG_IGN);
+    if (bench_servers_find(&options.servers, options.hosts, options.to) != 0) {
+        bench_servers_finish(&options.servers);
+        return 1;
+    }
     if (getrlimit(RLIMIT_NOFILE, &files) == 0) {
         files.rlim_cur = files.rlim_max;
         (void)setrlimit(RLIMIT_NOFILE, &files);
@@ -333,14 +281,15 @@ int main(int argc, char **argv)
             (void)fprintf(stderr, "\r%70s\r", "");
         }
         if (options.json) {
-            print_json(&options, &result);
+            bench_print_json(&options, &result);
         } else {
-            print_text(&options, &result);
+            bench_print_text(&options, &result);
         }
         /* An operation that failed makes the figures worthless. */
         code = result.errors > 0 ? 1 : 0;
     }
     mem_free(result.hist);
     mem_free(result.spread);
+    bench_servers_finish(&options.servers);
     return code;
 }

@@ -5,7 +5,9 @@ corral_bench_SOURCES = \
 	tools/bench_conn.c \
 	tools/bench_hist.c \
 	tools/bench_keys.c \
+	tools/bench_report.c \
 	tools/bench_run.c \
+	tools/bench_servers.c \
 	tools/corral_bench.c
 corral_bench_CFLAGS = $(AM_CFLAGS) $(EVENT_CFLAGS)
 corral_bench_LDADD = $(proto_libs) $(EVENT_LIBS)

@@ -55,8 +55,35 @@ def every_workload():
         assert not server.slow_steps()
 
 
+def several_servers():
+    """Two strangers: what tells whether each had its share."""
+    with CorralServer('maxClientCnxns=0\n') as a, \
+            CorralServer('maxClientCnxns=0\n') as b:
+        hosts = '%s,%s' % (a.hosts, b.hosts)
+        pids = '%d,%d' % (a.pid, b.pid)
+        out, _ = run(BENCH, '--hosts', hosts, '-p', pids, '-c', '4', '--json',
+                     '--no-progress', '-w', '0.1', '-t', '0.4', 'connect')
+        result = json.loads(out)
+        assert result['operations'] > 0 and result['errors'] == 0
+        assert result['server_rss_bytes'] > a.rss_bytes() / 2 + \
+            b.rss_bytes() / 2
+        shares = [sum(line.startswith('Received: ') and int(line.split()[1])
+                      for line in s.word('srvr').splitlines())
+                  for s in (a, b)]
+        # The keys' parents are few; each session is a handshake and a close.
+        assert min(shares) > max(shares) / 3 > 10, shares
+        # Alone they lead nobody.
+        for whom in ('leader', 'followers', 'observers'):
+            _, err = run(BENCH, '-s', hosts, '--to', whom, 'get', status=1)
+            assert 'none of the servers' in err, err
+
+
 def wrong_arguments():
     run(BENCH, status=2)
+    run(BENCH, 'get', '--to', 'nobody', status=2)
+    run(BENCH, 'get', '-p', '1,x', status=2)
+    run(BENCH, 'get', '-s', ',', status=1)
+    run(BENCH, 'get', '-s', '127.0.0.1', status=1)
     run(BENCH, 'nonsense', '-s', '127.0.0.1:1', status=1)
     run(BENCH, 'get', '-c', 'x', status=2)
     run(BENCH, 'get', '-s', '127.0.0.1:1', status=1)
@@ -92,7 +119,7 @@ def dump():
 
 
 def main():
-    for test in (every_workload, wrong_arguments, dump):
+    for test in (every_workload, several_servers, wrong_arguments, dump):
         test()
         print('%s: ok' % test.__name__)
     return 0
