@@ -12,6 +12,7 @@
 static int check_log_end(struct store *store);
 static int examine_state(struct store *store);
 static int bad_slots(struct store *store, const struct state_found *found);
+static int set_aside_begun(struct store *store);
 static int without_state(struct store *store);
 static bool has_data(const struct store *store);
 static int behind(struct store *store, zxid_t known);
@@ -84,6 +85,9 @@ static int examine_state(struct store *store)
     if (err == ERR_CORRUPT || store->volume.found != NULL) {
         return bad_slots(store, &found);
     }
+    if ((store->state.flags & STATE_SETTING_ASIDE) != 0) {
+        return set_aside_begun(store);
+    }
     for (int i = 0; i < STATE_SLOTS; i++) {
         if (found.slots[i] == STATE_BAD) {
             log_event(LOG_WARN, "state_repaired",
@@ -110,6 +114,16 @@ static int bad_slots(struct store *store, const struct state_found *found)
         }
     }
     return err;
+}
+
+/* Damage was found before, and not all of it may still be here. */
+static int set_aside_begun(struct store *store)
+{
+    char path[VOLUME_PATH_SIZE];
+
+    volume_path(path, store->volume.data_dir, "state.0");
+    return volume_damage(&store->volume, path, 0,
+                         "damage was found beside it, and is being set aside");
 }
 
 static int without_state(struct store *store)

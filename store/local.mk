@@ -15,6 +15,7 @@ store_libstore_a_SOURCES = \
 	store/log_walk.c store/log_walk.h \
 	store/open.c \
 	store/reserve.c store/reserve.h \
+	store/set_aside.c \
 	store/state.c store/state.h \
 	store/store.c store/store.h store/store_internal.h \
 	store/verify.c store/verify.h \

@@ -12,6 +12,8 @@
 #include "store/store_internal.h"
 
 static int open_all(struct store *store);
+static int open_data(struct store *store);
+static void close_data(struct store *store);
 static int look_for_lost_checkpoint(struct store *store);
 static int begin_writing(struct store *store);
 static int open_checkpoint(struct store *store);
@@ -98,8 +100,21 @@ static int open_all(struct store *store)
     int err = store_enter(store);
 
     if (err == 0) {
-        err = store_examine(store);
+        err = open_data(store);
     }
+    if (err == ERR_CORRUPT && store->options.set_aside &&
+        !store->volume.read_only) {
+        close_data(store);
+        err = store_set_aside(store);
+        err = err != 0 ? err : open_data(store);
+    }
+    return err;
+}
+
+static int open_data(struct store *store)
+{
+    int err = store_examine(store);
+
     if (err == 0 && store->volume.read_only) {
         err = store->leveldb.exists ? store_open_copy(store) : 0;
         return err != 0 ? err : store_compare(store);
@@ -146,6 +161,18 @@ static bool same_dir(const char *a, const char *b)
 
     return stat(a, &left) == 0 && stat(b, &right) == 0 &&
            left.st_dev == right.st_dev && left.st_ino == right.st_ino;
+}
+
+/* As before the first look, but for the locks and the state. */
+static void close_data(struct store *store)
+{
+    log_close(&store->log);
+    checkpoint_close(&store->checkpoint);
+    checkpoint_copy_remove(store->copy_dir);
+    store->log = (struct log){.fd = -1, .next_fd = -1};
+    store->leveldb = (struct leveldb_scan){0};
+    store->fresh = false;
+    store->repair_state = false;
 }
 
 /* A torn tail in LevelDB's files may have been durable. That is found out on a

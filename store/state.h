@@ -9,7 +9,8 @@
 
 enum { STATE_FORMAT = 1, STATE_SIZE = 128, STATE_SLOTS = 2 };
 
-#define STATE_RECOVERING 1u
+#define STATE_RECOVERING 1u    /* until an epoch is taken up again */
+#define STATE_SETTING_ASIDE 2u /* what lies beside is damaged */
 
 struct state {
     uint64_t sequence; /* of this write */

@@ -25,6 +25,7 @@ static int purge(struct store *store, const struct store_op *op);
 static int write_checkpoint(struct store *store, const struct store_op *op);
 static int stage(struct store *store, const struct store_op *op);
 static int stage_end(struct store *store, const struct store_op *op);
+static int own_damage(struct store *store, int err);
 static int read_log(struct store *store, const struct store_op *op,
                     struct store_result *result);
 static int read_snapshot(struct store *store, const struct store_op *op,
@@ -162,6 +163,9 @@ static int write_epochs(struct store *store, const struct store_op *op)
     }
     store->state.epoch_accepted = op->epoch_accepted;
     store->state.epoch_current = op->epoch_current;
+    if (op->epoch_current != 0) {
+        store->state.flags &= ~STATE_RECOVERING; /* a whole copy is here */
+    }
     memcpy(store->state.cluster_id, op->cluster_id,
            sizeof(store->state.cluster_id));
     store->state.checkpoint = store->checkpoint.zxid;
@@ -211,10 +215,10 @@ static void run_slow_op(struct store *store, const struct store_op *op,
             result->err = stage_end(store, op);
             break;
         case STORE_READ_LOG:
-            result->err = read_log(store, op, result);
+            result->err = own_damage(store, read_log(store, op, result));
             break;
         case STORE_READ_SNAP:
-            result->err = read_snapshot(store, op, result);
+            result->err = own_damage(store, read_snapshot(store, op, result));
             break;
         case STORE_READ_CLOSE:
             checkpoint_read_close(&store->checkpoint, op->owner, op->reader_id);
@@ -275,7 +279,6 @@ static int stage_end(struct store *store, const struct store_op *op)
         return err;
     }
     next.generation = store->checkpoint.staging;
-    next.flags = 0;
     next.base = op->zxid;
     next.checkpoint = op->zxid;
     next.batch = 0;
@@ -288,6 +291,12 @@ static int stage_end(struct store *store, const struct store_op *op)
     store->log.checkpoint = op->zxid;
     log_restart(&store->log, next.generation, op->zxid);
     return 0;
+}
+
+/* The server ends, and must not come back to the same damage. */
+static int own_damage(struct store *store, int err)
+{
+    return err == ERR_CORRUPT && store_mark_damaged(store) != 0 ? ERR_IO : err;
 }
 
 static int read_log(struct store *store, const struct store_op *op,

@@ -19,9 +19,13 @@ struct store_options {
     uint64_t reserve_size; /* bytes kept as a file in each directory; 0: none */
     bool sync;             /* false: forceSync=no */
     bool read_only; /* verify only: no lock file left, nothing cut or made */
+    /* What is damaged is renamed (DIR/damaged.N) and the server begins anew as
+     * one that recovers. For members of an ensemble: others have copies. */
+    bool set_aside;
 };
 
-/* Locks the directories, verifies everything, cuts a torn tail. On failure
+/* Locks the directories, verifies everything, cuts a torn tail; with set_aside
+ * damage is no failure but a line in the log. On failure
  * *store is NULL and error (at least 512 bytes) says what, with file and offset
  * for damage, and the pid for a directory in use. ERR_IO, ERR_CORRUPT, ERR_BUSY
  * (locked), ERR_INVALID (newer format). */

@@ -41,6 +41,14 @@ int store_compare(struct store *store);
 /* Opens the checkpoint from a copy, so that the directory stays as it is. */
 int store_open_copy(struct store *store);
 
+/* ---- set_aside.c */
+/* After ERR_CORRUPT, with everything closed but the locks: an empty store that
+ * is recovering, with the epoch that was promised. ERR_IO. */
+int store_set_aside(struct store *store);
+/* Damage found while the server runs: its next start sets everything aside.
+ * ERR_IO. */
+int store_mark_damaged(struct store *store);
+
 /* ---- open.c */
 /* The parts of store_open() that store_verify() shares. */
 struct store *store_create(const struct store_options *options);

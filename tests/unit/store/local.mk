@@ -6,7 +6,8 @@ tests_unit_store_SOURCES = \
 	tests/unit/store/test_checkpoint.c \
 	tests/unit/store/test_damage.c \
 	tests/unit/store/test_log.c \
-	tests/unit/store/test_open.c
+	tests/unit/store/test_open.c \
+	tests/unit/store/test_set_aside.c
 tests_unit_store_CFLAGS = $(test_cflags)
 tests_unit_store_LDADD = $(store_libs) $(unit_libs)
 endif
