@@ -23,9 +23,11 @@ struct payloads_rule {
     uint32_t unit; /* sizes are multiples of it; 0: any */
 };
 
-static struct payloads_rule payloads_rule(uint32_t type);
+static struct payloads_rule payloads_rule(uint32_t type,
+                                          const struct peer_msg *msg);
 static bool is_batch(uint32_t type);
-static int payloads_check(const Peer__Head *head, size_t bytes);
+static int payloads_check(const Peer__Head *head, const struct peer_msg *msg,
+                          size_t bytes);
 static void payloads_get(const Peer__Head *head, const uint8_t *bytes,
                          struct arena *arena, struct peer_msg *msg);
 static void payload_sizes(const struct peer_msg *msg, uint32_t *sizes);
@@ -63,7 +65,7 @@ int peer_msg_decode(struct slice frame, struct arena *arena,
     memset(msg, 0, sizeof(*msg));
     err = peer_body_get(head, arena, msg);
     if (err == 0) {
-        err = payloads_check(head, rest.len);
+        err = payloads_check(head, msg, rest.len);
     }
     if (err != 0) {
         return err;
@@ -108,7 +110,8 @@ void peer_msg_finish(struct peer_msg *msg)
     msg->payloads_count = 0;
 }
 
-static struct payloads_rule payloads_rule(uint32_t type)
+static struct payloads_rule payloads_rule(uint32_t type,
+                                          const struct peer_msg *msg)
 {
     switch (type) {
         case PEER_PROPOSE:
@@ -120,7 +123,8 @@ static struct payloads_rule payloads_rule(uint32_t type)
         case PEER_RECLAIM:
             return (struct payloads_rule){1, 1, PEER_RECLAIM_SIZE};
         case PEER_STATUS:
-            return (struct payloads_rule){0, 1, PEER_STATUS_SIZE};
+            return (struct payloads_rule){0, 1,
+                                          (uint32_t)peer_status_size(msg)};
         default:
             return (struct payloads_rule){0, 0, 0};
     }
@@ -132,9 +136,10 @@ static bool is_batch(uint32_t type)
 }
 
 /* Nothing is allocated before their sizes are what the frame has. */
-static int payloads_check(const Peer__Head *head, size_t bytes)
+static int payloads_check(const Peer__Head *head, const struct peer_msg *msg,
+                          size_t bytes)
 {
-    struct payloads_rule rule = payloads_rule(head->type);
+    struct payloads_rule rule = payloads_rule(head->type, msg);
     size_t count = head->n_payload_sizes, left = bytes;
 
     if (is_batch(head->type) && count > rule.count_max) {
@@ -178,7 +183,7 @@ static void payloads_get(const Peer__Head *head, const uint8_t *bytes,
 /* A message that the other end would not take is a bug of its maker. */
 static void payload_sizes(const struct peer_msg *msg, uint32_t *sizes)
 {
-    struct payloads_rule rule = payloads_rule(msg->type);
+    struct payloads_rule rule = payloads_rule(msg->type, msg);
 
     CHECK(msg->payloads_count >= rule.count_min);
     CHECK(msg->payloads_count <= rule.count_max);

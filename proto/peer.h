@@ -29,7 +29,13 @@ enum peer_link {
 #define PEER_PAYLOADS_MAX 65536
 #define PEER_AUTH_MAX 128    /* a connection has 64 of its own, its address */
 #define PEER_RECLAIM_SIZE 20 /* bytes of an entry of RECLAIM's payload */
-#define PEER_STATUS_SIZE 8
+#define PEER_STATUS_SIZE 8   /* of STATUS's */
+#define PEER_STATUS_OWNED_SIZE 16 /* of one that names attachments */
+
+/* Of the protocol: what a link speaks is agreed on in its hello. 2: STATUS
+ * names attachments. */
+#define PEER_VERSION_MIN 1U
+#define PEER_VERSION_MAX 2U
 
 #define PEER_MSG_MAP(X)                                                      \
     X(PEER_VOTE, 1, "vote")                                                  \
@@ -167,6 +173,8 @@ struct peer_msg {
         struct { /* payloads[0]: ids of sessions heard of, 8 bytes each, perhaps
                   * none of them */
             bool disk_low;
+            bool owned; /* each id with the attachment of the connection, 8
+                         * bytes, behind it: of version 2 */
         } status;
         struct { /* at zxid */
             uint64_t tree, sessions;
@@ -175,6 +183,12 @@ struct peer_msg {
 };
 
 const char *peer_msg_name(enum peer_msg_type type);
+
+/* Bytes of an entry of this STATUS's payload. */
+static inline size_t peer_status_size(const struct peer_msg *msg)
+{
+    return msg->status.owned ? PEER_STATUS_OWNED_SIZE : PEER_STATUS_SIZE;
+}
 
 /* frame: the rest behind its own length. What is decoded borrows from frame and
  * arena, but each payload is a new blob, whose reference is the caller's: see

@@ -533,6 +533,8 @@ static void put_status(struct peer_body *room, const struct peer_msg *msg,
 
     peer__status__init(body);
     body->disk_low = msg->status.disk_low;
+    body->has_owned = msg->status.owned;
+    body->owned = msg->status.owned;
     head->status = body;
 }
 
@@ -541,6 +543,7 @@ static int get_status(const Peer__Head *head, struct arena *arena,
 {
     (void)arena;
     msg->status.disk_low = head->status->disk_low;
+    msg->status.owned = head->status->has_owned && head->status->owned;
     return 0;
 }
 

@@ -138,7 +138,8 @@ static void put_replicas(struct line *line, const struct peer_msg *msg)
                      msg->session_moved.attachment);
             break;
         case PEER_STATUS:
-            line_put(line, "%s", msg->status.disk_low ? " disk-low" : "");
+            line_put(line, "%s%s", msg->status.disk_low ? " disk-low" : "",
+                     msg->status.owned ? " owned" : "");
             break;
         case PEER_DIGEST:
             line_put(line, " tree=%016" PRIx64 " sessions=%016" PRIx64,

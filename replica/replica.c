@@ -280,6 +280,8 @@ static void peer_input(struct replica *r, const struct replica_input *input)
             learner_forget(r, input->peer_id);
         } else if (input->link == PEER_LINK_LEADER) {
             placed_drop(r);
+            r->leader_version =
+                input->type == REPLICA_PEER_UP ? input->version : 0;
         }
     }
     replica_zab(r, &in);

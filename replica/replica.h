@@ -48,7 +48,7 @@ enum replica_input_type {
     REPLICA_CLIENT_FRAME,  /* conn_id, frame without its length */
     REPLICA_CLIENT_CLOSED, /* conn_id: by the peer, or of the server's own
                             * accord; not after REPLICA_CLOSE_CLIENT */
-    REPLICA_PEER_UP,
+    REPLICA_PEER_UP,       /* version */
     REPLICA_PEER_MESSAGE,
     REPLICA_PEER_DOWN,
     REPLICA_STORE_RESULT,
@@ -68,6 +68,8 @@ struct replica_input {
     union {
         struct slice frame; /* borrowed for the step */
         uint32_t ticks_late;
+        uint32_t version; /* PEER_UP of a quorum link: what it speaks, see
+                           * PEER_VERSION_MAX; 0: the first */
         struct {
             struct slice address;     /* text without port; borrowed */
             struct slice tls_subject; /* or ptr NULL */

@@ -285,15 +285,16 @@ struct replica {
     struct fifo remotes;                /* leader: struct remote */
     uint32_t remotes_held[MEMBERS_MAX]; /* of each member, by index */
     struct fifo placed;                 /* learner: struct placed */
-    uint64_t leader_id;     /* whom role.c last served under; 0: nobody */
-    struct buf touched;     /* learner: session ids for the next STATUS */
-    uint32_t status_number; /* of the next one, from 1 */
-    uint32_t status_ticks;  /* since the last one */
-    uint32_t unheard_ticks; /* since we looked for those we do not read */
-    uint32_t held_ticks;    /* since we looked for those held too long */
-    uint64_t disks_low;     /* leader: learners that said so, by index */
-    int64_t held_since_ms;  /* no leader since then; 0: there is one */
-    struct peer_msg digest; /* learner: of a txn not delivered yet; zxid 0 */
+    uint64_t leader_id;      /* whom role.c last served under; 0: nobody */
+    uint32_t leader_version; /* learner: what its link to the leader speaks */
+    struct buf touched;      /* learner: entries for the next STATUS */
+    uint32_t status_number;  /* of the next one, from 1 */
+    uint32_t status_ticks;   /* since the last one */
+    uint32_t unheard_ticks;  /* since we looked for those we do not read */
+    uint32_t held_ticks;     /* since we looked for those held too long */
+    uint64_t disks_low;      /* leader: learners that said so, by index */
+    int64_t held_since_ms;   /* no leader since then; 0: there is one */
+    struct peer_msg digest;  /* learner: of a txn not delivered yet; zxid 0 */
 
     /* Loading. */
     struct marker_record marker;

@@ -5,9 +5,12 @@
 
 #define STATUS_TICKS 5U
 #define UNHEARD_TICKS 25U
-#define STATUS_IDS_MAX ((size_t)8192) /* in one message */
+#define STATUS_ENTRIES_MAX ((size_t)8192) /* in one message */
 
+static void touch(struct replica *r, const struct origin *origin,
+                  bool by_attachment);
 static void send_status(struct replica *r);
+static struct blob *payload_of(const struct replica *r, struct slice touched);
 static void touch_unheard(struct replica *r);
 static void touch_if_unheard(struct replica *r, struct conn *conn);
 static void note_disk(struct replica *r, uint64_t server_id, bool low);
@@ -19,12 +22,16 @@ static const struct inspect_digest *digest_at(const struct replica *r,
  * goes on then is said by RECLAIM. */
 void status_touch(struct replica *r, struct conn *conn)
 {
+    uint8_t *entry;
+
     if (r->leader_id == 0 || conn->status_last == r->status_number ||
         MUTATION(17)) {
         return;
     }
     conn->status_last = r->status_number;
-    bytes_store64(buf_extend(&r->touched, PEER_STATUS_SIZE), conn->session_id);
+    entry = buf_extend(&r->touched, PEER_STATUS_OWNED_SIZE);
+    bytes_store64(entry, conn->session_id);
+    bytes_store64(entry + 8, conn->attachment);
 }
 
 void status_begin(struct replica *r)
@@ -55,23 +62,22 @@ void status_tick(struct replica *r)
     }
 }
 
-/* A session that speaks through another server by now is not kept alive by
- * what its old one has heard. */
 void status_on_message(struct replica *r, uint64_t server_id,
                        const struct peer_msg *msg)
 {
+    size_t size = peer_status_size(msg);
+    struct origin origin = {.id = server_id};
+
     note_disk(r, server_id, msg->status.disk_low);
     for (uint32_t i = 0; i < msg->payloads_count; i++) {
-        struct slice ids = blob_bytes(msg->payloads[i]);
+        struct slice entries = blob_bytes(msg->payloads[i]);
 
-        for (size_t at = 0; at + PEER_STATUS_SIZE <= ids.len;
-             at += PEER_STATUS_SIZE) {
-            struct session *session =
-                session_find(r->sessions, bytes_load64(ids.ptr + at));
-
-            if (session != NULL && session_owner(session) == server_id) {
-                session_touch(r->sessions, session, r->now_ms);
+        for (; entries.len >= size; entries = slice_after(entries, size)) {
+            origin.session_id = bytes_load64(entries.ptr);
+            if (msg->status.owned) {
+                origin.attachment = bytes_load64(entries.ptr + 8);
             }
+            touch(r, &origin, msg->status.owned);
         }
     }
 }
@@ -117,27 +123,58 @@ void digest_on_message(struct replica *r, const struct peer_msg *msg)
     compare(r);
 }
 
+/* A session that speaks through another connection by now is not kept alive by
+ * what its old one has heard; a learner of version 1 says only by whom. */
+static void touch(struct replica *r, const struct origin *origin,
+                  bool by_attachment)
+{
+    struct session *session = session_find(r->sessions, origin->session_id);
+
+    if (session != NULL && session_owner(session) == origin->id &&
+        (!by_attachment || session_attachment(session) == origin->attachment)) {
+        session_touch(r->sessions, session, r->now_ms);
+    }
+}
+
 static void send_status(struct replica *r)
 {
-    struct slice ids = buf_bytes(&r->touched);
+    size_t size_max = STATUS_ENTRIES_MAX * PEER_STATUS_OWNED_SIZE;
+    struct slice touched = buf_bytes(&r->touched);
 
     do {
         struct peer_msg *msg = peer_send(r, r->leader_id, PEER_STATUS);
-        size_t size = ids.len < STATUS_IDS_MAX * PEER_STATUS_SIZE
-                          ? ids.len
-                          : STATUS_IDS_MAX * PEER_STATUS_SIZE;
+        size_t size = touched.len < size_max ? touched.len : size_max;
 
         msg->status.disk_low = r->disk_low;
+        msg->status.owned = size > 0 && r->leader_version >= 2;
         if (size > 0) {
             msg->payloads = peer_payloads(r, 1);
-            msg->payloads[0] = blob_copy(slice_make(ids.ptr, size));
+            msg->payloads[0] = payload_of(r, slice_make(touched.ptr, size));
             msg->payloads_count = 1;
         }
-        ids = slice_after(ids, size);
-    } while (ids.len > 0);
+        touched = slice_after(touched, size);
+    } while (touched.len > 0);
     buf_clear(&r->touched);
     r->status_number++;
     r->status_due = r->disk_low; /* that it has room again, too */
+}
+
+/* To a leader of version 1 the ids alone. */
+static struct blob *payload_of(const struct replica *r, struct slice touched)
+{
+    size_t count = touched.len / PEER_STATUS_OWNED_SIZE;
+    struct blob *payload;
+    uint8_t *ids;
+
+    if (r->leader_version >= 2) {
+        return blob_copy(touched);
+    }
+    payload = blob_create(count * PEER_STATUS_SIZE, &ids);
+    for (size_t i = 0; i < count; i++) {
+        memcpy(ids + i * PEER_STATUS_SIZE,
+               touched.ptr + i * PEER_STATUS_OWNED_SIZE, PEER_STATUS_SIZE);
+    }
+    return payload;
 }
 
 /* Clients whose pings stand in their sockets because we do not read them: our

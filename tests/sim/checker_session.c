@@ -161,14 +161,16 @@ static bool is_owner(const struct checker_view *view, const struct heard *heard,
            (claim.attachment == 0 || attachment == claim.attachment);
 }
 
-/* STATUS and RECLAIM: many sessions; the attachment too in the second. */
+/* STATUS and RECLAIM: many sessions; with attachments but in a STATUS of
+ * version 1. */
 static void take_list(struct checker *c, unsigned server,
                       const struct checker_view *view,
                       const struct replica_input *input)
 {
     const struct peer_msg *msg = input->message;
     bool reclaim = msg->type == PEER_RECLAIM;
-    size_t size = reclaim ? PEER_RECLAIM_SIZE : PEER_STATUS_SIZE;
+    bool owned = reclaim || msg->status.owned;
+    size_t size = reclaim ? PEER_RECLAIM_SIZE : peer_status_size(msg);
 
     for (uint32_t i = 0; i < msg->payloads_count; i++) {
         struct slice list = blob_bytes(msg->payloads[i]);
@@ -177,7 +179,7 @@ static void take_list(struct checker *c, unsigned server,
             struct claim claim = {.session_id = bytes_load64(list.ptr),
                                   .server_id = input->peer_id,
                                   .attachment =
-                                      reclaim ? bytes_load64(list.ptr + 8) : 0};
+                                      owned ? bytes_load64(list.ptr + 8) : 0};
 
             touch_owned(c, server, view, input, claim);
         }

@@ -16,7 +16,10 @@
 
 static enum peer_link link_of(const struct wire *wire, unsigned part);
 static void both_come(struct sim *sim, struct wire *wire);
+static void agree(struct sim *sim, struct wire *wire);
 static void refuse(struct sim *sim, struct wire *wire, uint64_t most_us);
+static void check_version(struct sim *sim, const struct wire *wire,
+                          unsigned from, const struct peer_msg *msg);
 static struct packet *encode(struct sim *sim, const struct peer_msg *msg);
 
 /* ---- servers' */
@@ -43,6 +46,9 @@ void sim_peer_up(struct sim *sim, struct wire *wire, unsigned part)
     slot->stamp = wire->stamp;
     slot->changed_at = server->effects.count;
     input.type = REPLICA_PEER_UP;
+    if (wire->kind == WIRE_QUORUM) {
+        input.version = wire->version;
+    }
     server_input(sim, server, &input);
 }
 
@@ -147,11 +153,22 @@ void sim_peer_send_effect(struct sim *sim, struct server *server,
         }
         wire = effect_wire(sim, server, effect->link, peer, index, &part);
         if (wire != NULL) {
+            check_version(sim, wire, server->id, &effect->message);
             packet = packet != NULL ? packet : encode(sim, &effect->message);
             wire_send(sim, wire, part, packet);
         }
     }
     packet_unref(sim, packet);
+}
+
+/* What a server of the version before would not understand. */
+static void check_version(struct sim *sim, const struct wire *wire,
+                          unsigned from, const struct peer_msg *msg)
+{
+    if (wire->version < 2 && msg->type == PEER_STATUS && msg->status.owned) {
+        sim_fail(sim, "Codec: server %u says %s of version 2 on a link of 1",
+                 from, peer_msg_name(msg->type));
+    }
 }
 
 static struct packet *encode(struct sim *sim, const struct peer_msg *msg)
@@ -256,11 +273,26 @@ void sim_peer_dialled(struct sim *sim, struct wire *wire)
 
 static void both_come(struct sim *sim, struct wire *wire)
 {
+    if (wire->kind != WIRE_CLIENT) {
+        agree(sim, wire);
+    }
     for (unsigned part = 0; part < 2; part++) {
         wire->ends[part] = END_COMING;
         sim_schedule(
             sim, sim->now_us + draw(sim, PRNG_NET, 0, sim->options.link_us_max),
             EVENT_UP, wire->index, part, wire->stamp);
+    }
+}
+
+/* As server/ does with its hello. */
+static void agree(struct sim *sim, struct wire *wire)
+{
+    uint32_t a = sim->servers[wire->parts[0]].version;
+    uint32_t b = sim->servers[wire->parts[1]].version;
+
+    wire->version = a < b ? a : b;
+    if (wire->kind == WIRE_QUORUM && wire->version < PEER_VERSION_MAX) {
+        sim_count(sim, "quorum links of the version before");
     }
 }
 

@@ -81,6 +81,10 @@ void server_start(struct sim *sim, struct server *server)
     server->incarnation++;
     server->up = true;
     server->started_us = sim->now_us;
+    server->version = PEER_VERSION_MAX;
+    if (!sim->options.clients_idle && prng_below(&server->prng, 3) == 0) {
+        server->version = PEER_VERSION_MAX - 1;
+    }
     config.zab.self_id = server->id;
     config.zab.seed = prng_next(&server->prng);
     for (size_t i = 0; i < sizeof(config.entropy); i += 8) {

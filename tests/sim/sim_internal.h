@@ -80,6 +80,7 @@ struct wire {
     unsigned parts[2]; /* servers from 1; part 0 of a client's: the client */
     enum end_state ends[2];
     struct pipe pipes[2];
+    uint32_t version; /* both ends' servers speak it */
     bool black_hole;
     bool busy; /* something of it is being delivered: not to be freed */
     uint64_t dial_until_us;
@@ -101,6 +102,7 @@ struct server {
     unsigned id;
     bool up, paused, serving, dying, wake_scheduled, fatal;
     uint64_t incarnation;
+    uint32_t version; /* the highest that this life speaks */
     struct replica *replica;
     struct replica_effects effects;
     struct disk *disk;

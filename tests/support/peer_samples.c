@@ -150,6 +150,9 @@ static const struct sample samples[] = {
     {.msg = {.type = PEER_STATUS, .status = {true}},
      .payloads_count = 1,
      .payloads = {TEXT("sessionAsessionB")}},
+    {.msg = {.type = PEER_STATUS, .status = {false, true}},
+     .payloads_count = 1,
+     .payloads = {TEXT("sessionAattachmAsessionBattachmB")}},
     {.msg = {.type = PEER_DIGEST}},
     {.msg = {.type = PEER_DIGEST, .zxid = MAX64, .digest = {MAX64, MAX64 - 1}}},
 };
@@ -274,7 +277,8 @@ static bool replicas_are_equal(const struct peer_msg *a,
         case PEER_SYNC_REPLY:
             return a->sync_reply.origin_request == b->sync_reply.origin_request;
         case PEER_STATUS:
-            return a->status.disk_low == b->status.disk_low;
+            return a->status.disk_low == b->status.disk_low &&
+                   a->status.owned == b->status.owned;
         case PEER_DIGEST:
             return a->digest.tree == b->digest.tree &&
                    a->digest.sessions == b->digest.sessions;

@@ -510,6 +510,30 @@ Test(proto_peer, lists_hold_whole_entries)
     }
 }
 
+/* By hand: a STATUS with a payload of len bytes that says of what size its
+ * entries are. */
+static int decode_status(uint8_t owned, uint8_t len)
+{
+    uint8_t head[] = {8, PEER_STATUS, 16, 0,   25,   0, 0, 0, 0, 0,  0,    0,
+                      0, 34,          1,  len, 0xea, 8, 4, 8, 0, 16, owned};
+
+    buf_clear(&bytes);
+    (void)buf_extend(&bytes, PREFIX);
+    buf_append(&bytes, slice_make(head, sizeof(head)));
+    memset(buf_extend(&bytes, len), 'x', len);
+    bytes_store32(bytes.data + 8, sizeof(head));
+    seal();
+    return decode();
+}
+
+Test(proto_peer, entries_of_a_status_have_the_size_that_it_says)
+{
+    for (uint8_t len = 0; len <= 64; len++) {
+        cr_assert_eq(decode_status(0, len), len % 8 == 0 ? 0 : ERR_MALFORMED);
+        cr_assert_eq(decode_status(1, len), len % 16 == 0 ? 0 : ERR_MALFORMED);
+    }
+}
+
 Test(proto_peer, a_refused_part_is_one_of_the_parts)
 {
     struct peer_msg msg = {.type = PEER_REFUSED};

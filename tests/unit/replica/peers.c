@@ -339,7 +339,12 @@ static bool answer(struct rig *rig)
     input.type = mail->type;
     input.peer_id = mail->from;
     input.link = mail->peer_link;
-    input.message = &mail->msg;
+    if (mail->type == REPLICA_PEER_UP) {
+        input.version =
+            mail->peer_link == PEER_LINK_ELECTION ? 0 : peers->version;
+    } else {
+        input.message = &mail->msg;
+    }
     rig_step(rig, &input);
     blob_unref(mail->payload);
     mem_free(mail);
@@ -507,9 +512,13 @@ static void write_entries(struct peers *peers, const struct peer_msg *msg)
                 bytes_load32(bytes.ptr + at + 16));
         }
     } else if (msg->type == PEER_STATUS) {
-        for (size_t at = 0; at < bytes.len; at += PEER_STATUS_SIZE) {
+        for (size_t at = 0; at < bytes.len; at += peer_status_size(msg)) {
             buf_printf(&peers->lines, " 0x%" PRIx64,
                        bytes_load64(bytes.ptr + at));
+            if (msg->status.owned) {
+                buf_printf(&peers->lines, " %" PRIu32,
+                           bytes_load32(bytes.ptr + at + 12));
+            }
         }
     }
 }

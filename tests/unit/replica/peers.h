@@ -29,6 +29,7 @@ struct peers {
     uint64_t leader;     /* of the others; 0: the replica */
     bool leaderless;     /* nobody leads, nobody votes */
     uint32_t epoch;      /* of the leader among the others */
+    uint32_t version;    /* of quorum links; 0: the first */
     uint32_t epoch_seen; /* highest in a message */
     struct list mail;    /* what is on its way to the replica */
     struct buf lines;    /* what replica/ said since the last peers_expect() */

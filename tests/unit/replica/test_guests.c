@@ -1,6 +1,8 @@
 /* Sessions of a learner's clients: what it asks its leader, and what it does
  * when it is answered. */
 #include <criterion/criterion.h>
+#include <inttypes.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "tests/unit/replica/peers.h"
@@ -232,6 +234,32 @@ Test(replica_guests, each_session_heard_of_is_said_once_in_100_ms)
     rig_send(rig, two, request_plain(ZK_OP_PING));
     peers_pass(&peers, 100);
     peers_expect(&peers, "2 status bytes=8 0x100000000000002\n");
+}
+
+/* The leader can tell it from an older connection of the same session. */
+Test(replica_guests, to_a_newer_leader_the_connection_is_named_too)
+{
+    struct test_client *client;
+    uint32_t attachment;
+    char line[80];
+
+    peers.version = 2;
+    peers_follow(&peers, 2);
+    client = peers_connect(&peers, 1);
+    attachment = (uint32_t)peers.asked;
+    peers_pass(&peers, 100);
+    (void)snprintf(line, sizeof(line),
+                   "2 status owned bytes=16 0x100000000000001 %" PRIu32 "\n",
+                   attachment);
+    peers_expect(&peers, line);
+    /* The next leader may be an older one. */
+    peers.version = 1;
+    peers_change_leader(&peers, 3);
+    peers_pass(&peers, 100);
+    peers_forget(&peers);
+    rig_send(rig, client, request_plain(ZK_OP_PING));
+    peers_pass(&peers, 100);
+    peers_expect(&peers, "3 status bytes=8 0x100000000000001\n");
 }
 
 /* Its pings stand in its socket: that is our doing, or the leader's. */

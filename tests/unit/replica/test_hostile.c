@@ -186,7 +186,8 @@ static void say_anything(uint64_t id)
             break;
         case PEER_STATUS:
             msg.status.disk_low = below(2) == 0;
-            payload = some_bytes(PEER_STATUS_SIZE);
+            msg.status.owned = below(2) == 0;
+            payload = some_bytes(peer_status_size(&msg));
             break;
         default:
             msg.digest.tree = below(2);

@@ -110,6 +110,20 @@ static void say_status(uint64_t from, uint64_t session_id, bool disk_low)
     peers_say(&peers, from, &msg);
 }
 
+static void say_owned_status(uint64_t from, uint64_t session_id,
+                             uint64_t attachment)
+{
+    struct peer_msg msg = {.type = PEER_STATUS, .payloads_count = 1};
+    uint8_t *bytes;
+    struct blob *payload = blob_create(PEER_STATUS_OWNED_SIZE, &bytes);
+
+    msg.status.owned = true;
+    bytes_store64(bytes, session_id);
+    bytes_store64(bytes + 8, attachment);
+    msg.payloads = &payload;
+    peers_say(&peers, from, &msg);
+}
+
 static void mute(bool muted)
 {
     for (int id = 2; id <= 5; id++) {
@@ -495,6 +509,23 @@ Test(replica_sessions, what_a_learner_hears_keeps_its_sessions_alive)
     cr_assert_eq(session_of(kept).id, kept);
     cr_assert_eq(session_of(lost).id, 0);
     cr_assert_eq(rig_view(rig).sessions_expired, 1);
+}
+
+/* A connection that its client has left may linger on its server. */
+Test(replica_sessions, what_an_older_connection_hears_is_nothing)
+{
+    uint64_t kept, lost;
+
+    peers_lead(&peers);
+    kept = open_at(2, 77);
+    lost = open_at(2, 78);
+    for (int i = 0; i < 26; i++) {
+        peers_pass(&peers, 500);
+        say_owned_status(2, kept, 77);
+        say_owned_status(2, lost, 79);
+    }
+    cr_assert_eq(session_of(kept).id, kept);
+    cr_assert_eq(session_of(lost).id, 0);
 }
 
 /* Its server may be back in time, or its client elsewhere. */
