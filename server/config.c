@@ -17,7 +17,6 @@
 #define READ_SIZE ((size_t)4096)
 
 static void join(struct config_parser *parser);
-static int read_my_id(struct config_parser *parser);
 
 /* What both kinds of start share; not what has no default: dataDir. */
 static void set_defaults(struct config *config)
@@ -28,6 +27,9 @@ static void set_defaults(struct config *config)
         .session_timeout_ms_max = -1,
         .leader_heartbeat_ms = 100,
         .leader_timeout_ms = 700,
+        .election_bind_retries = 3,
+        .peer_version_max = 2,
+        .standalone_enabled = true,
         .listen_backlog = -1,
         .conns_per_address_max = 60,
         .handshake_timeout_ms = 10000,
@@ -98,6 +100,7 @@ void config_finish(struct config *config)
 {
     for (size_t i = 0; i < config->servers_count; i++) {
         mem_free(config->servers[i].host);
+        mem_free(config->servers[i].client_host);
     }
     mem_free(config->servers);
     mem_free(config->file);
@@ -108,6 +111,7 @@ void config_finish(struct config *config)
     mem_free(config->ensemble_name);
     mem_free(config->words);
     mem_free(config->ignored);
+    mem_free(config->dynamic_file);
     *config = (struct config){0};
 }
 
@@ -236,20 +240,22 @@ static int by_key(const void *a, const void *b)
     return order != 0 ? order : (*x)->line < (*y)->line ? -1 : 1;
 }
 
-/* The last one of a name counts, as in Java; the user is told. */
-static void find_doubles(struct config_parser *parser)
+/* The last one of a name counts, as in Java; the user is told. Not so of two
+ * servers with one id: that is for config_server_take(). */
+static void find_doubles(struct config_parser *parser, size_t from)
 {
-    size_t count = parser->entries_count;
+    size_t count = parser->entries_count - from;
     struct config_entry **sorted = MEM_ARRAY(struct config_entry *, count + 1);
 
     for (size_t i = 0; i < count; i++) {
-        sorted[i] = &parser->entries[i];
+        sorted[i] = &parser->entries[from + i];
     }
     qsort(sorted, count, sizeof(struct config_entry *), by_key);
     for (size_t i = 0; i + 1 < count; i++) {
         char shown[CONFIG_SHOWN_SIZE];
 
-        if (strcmp(sorted[i]->key, sorted[i + 1]->key) == 0) {
+        if (strcmp(sorted[i]->key, sorted[i + 1]->key) == 0 &&
+            strncmp(sorted[i]->key, "server.", 7) != 0) {
             sorted[i]->overridden = true;
             config_warning(parser, sorted[i + 1]->line,
                            "%s was given in line %zu too; this one counts",
@@ -289,26 +295,57 @@ static void parser_finish(struct config_parser *parser)
     }
     mem_free(parser->entries);
     buf_finish(&parser->ignored);
-    mem_free(parser->client_host);
+}
+
+bool config_entries_add(struct config_parser *parser, struct slice text)
+{
+    size_t from = parser->entries_count;
+
+    if (!is_text(parser, text)) {
+        return false;
+    }
+    config_text_split(parser, text);
+    find_doubles(parser, from);
+    return true;
+}
+
+/* What the command line says of dataDir. */
+static void overrule_data_dir(struct config_parser *parser)
+{
+    struct config *config = parser->config;
+
+    if (parser->data_dir == NULL) {
+        return;
+    }
+    if (config->log_dir != NULL && config->data_dir != NULL &&
+        strcmp(config->log_dir, config->data_dir) == 0) {
+        mem_free(config->log_dir);
+        config->log_dir = NULL;
+    }
+    mem_free(config->data_dir);
+    config->data_dir = mem_copy_text(parser->data_dir);
 }
 
 static void parse(struct config_parser *parser, struct slice text)
 {
+    const char *name = parser->name;
     struct config *config = parser->config;
 
     config_finish(config);
     set_defaults(config);
     config->words = mem_copy_text("srvr");
-    if (!is_text(parser, text)) {
+    if (!config_entries_add(parser, text)) {
         return;
     }
-    config_text_split(parser, text);
-    find_doubles(parser);
+    config_dynamic_split(parser);
     for (size_t i = 0; i < parser->entries_count; i++) {
+        parser->name = parser->entries[i].file;
         if (!parser->entries[i].overridden) {
             take_entry(parser, &parser->entries[i]);
         }
     }
+    parser->name = name;
+    overrule_data_dir(parser);
     join(parser);
     derive(config);
     if (parser->ignored.len > 0) {
@@ -326,44 +363,6 @@ int config_parse(struct config *config, const char *name, const char *text,
     parse(&parser, slice_make(text, len));
     parser_finish(&parser);
     return parser.errors == 0 ? 0 : ERR_INVALID;
-}
-
-/* The one server of a server.N line may say where clients connect. */
-static void join_server(struct config_parser *parser)
-{
-    struct config *config = parser->config;
-    const struct config_server_line *line = config->servers;
-    struct config_entry entry = {.line = parser->line_servers};
-    char key[32];
-
-    if (config->servers_count > 1) {
-        (void)snprintf(key, sizeof(key), "server.%" PRIu64,
-                       config->servers[1].id);
-        entry.key = key;
-        config_key_line(parser, true, "not supported yet", &entry,
-                        ": ensembles come with replication");
-        return;
-    }
-    config->my_id = line->id;
-    if (line->observer) {
-        (void)snprintf(key, sizeof(key), "server.%" PRIu64, line->id);
-        config_problem(parser, config_line(parser, key),
-                       "%s: the only server cannot be an observer", key);
-    }
-    if (line->client_port == 0) {
-        return;
-    }
-    if (config->client_port_given && config->client_port != line->client_port) {
-        config_problem(parser, config_line(parser, "clientPort"),
-                       "clientPort: %u is not the %u of server.%" PRIu64,
-                       config->client_port, line->client_port, line->id);
-    }
-    config->client_port = line->client_port;
-    config->client_port_given = true;
-    if (config->client_address == NULL) {
-        config->client_address = parser->client_host;
-        parser->client_host = NULL;
-    }
 }
 
 static void join_timeouts(struct config_parser *parser)
@@ -397,12 +396,9 @@ static void join(struct config_parser *parser)
     if (config->data_dir == NULL && config_line(parser, "dataDir") == 0) {
         config_problem(parser, 0, "dataDir is not set");
     }
-    if (config->servers_count > 0) {
-        join_server(parser);
-    }
-    if (!config->client_port_given) {
-        config_problem(parser, 0,
-                       "clientPort is not set: nobody could connect");
+    config_ensemble_join(parser);
+    if (!config->ensemble) {
+        config_ensemble_settle(parser);
     }
     join_timeouts(parser);
     if (config->output_max != 0 && config->output_max < config->output_mark) {
@@ -426,8 +422,7 @@ static bool is_directory(const char *path)
     return stat(path, &status) == 0 && S_ISDIR(status.st_mode);
 }
 
-/* A file that is a few lines of text. Gives its bytes. ERR_IO, errno set. */
-static int read_file(const char *path, size_t size_max, struct buf *bytes)
+int config_file_read(const char *path, size_t size_max, struct buf *bytes)
 {
     FILE *file = fopen(path, "re");
     size_t got = 1;
@@ -465,41 +460,9 @@ static void look_around(struct config_parser *parser)
             return;
         }
     }
-    if (config->servers_count > 0) {
-        (void)read_my_id(parser);
+    if (config->ensemble) {
+        config_ensemble_settle(parser);
     }
-}
-
-static int read_my_id(struct config_parser *parser)
-{
-    const struct config *config = parser->config;
-    struct buf path = {0}, bytes = {0};
-    int64_t id = 0;
-    int err;
-
-    buf_printf(&path, "%s/myid", config->data_dir);
-    buf_append(&path, slice_make("", 1));
-    err = read_file((const char *)path.data, 64, &bytes);
-    /* With one server there is no doubt who it is. */
-    if (err == 0) {
-        while (bytes.len > 0 && bytes.data[bytes.len - 1] <= ' ') {
-            bytes.len--;
-        }
-        buf_append(&bytes, slice_make("", 1));
-        if (!config_value_int((const char *)bytes.data, &id) ||
-            (uint64_t)id != config->my_id) {
-            config_problem(
-                parser, 0,
-                "the id in dataDir/myid is not that of server.%" PRIu64,
-                config->my_id);
-            err = ERR_INVALID;
-        }
-    } else if (errno != ENOENT) {
-        config_problem(parser, 0, "dataDir/myid: %s", strerrordesc_np(errno));
-    }
-    buf_finish(&path);
-    buf_finish(&bytes);
-    return err;
 }
 
 /* Errors are for whoever typed the command; warnings belong into the log. */
@@ -528,14 +491,17 @@ static void log_ignored(const struct config *config)
     }
 }
 
-int config_read(struct config *config, const char *file)
+int config_read(struct config *config, const char *file, const char *data_dir)
 {
-    struct config_parser parser = {
-        .config = config, .name = file, .report = report_to_stderr};
+    struct config_parser parser = {.config = config,
+                                   .name = file,
+                                   .report = report_to_stderr,
+                                   .data_dir = data_dir,
+                                   .files = true};
     struct buf bytes = {0};
     char *name = mem_copy_text(file); /* it may be config's own */
 
-    if (read_file(file, CONFIG_FILE_MAX, &bytes) != 0) {
+    if (config_file_read(file, CONFIG_FILE_MAX, &bytes) != 0) {
         (void)fprintf(stderr, "corrald: %s: %s\n", file,
                       strerrordesc_np(errno));
         buf_finish(&bytes);
@@ -563,13 +529,10 @@ void config_print(const struct config *config, struct buf *out)
         config_value_print(config, &keys[i], out);
     }
     for (size_t i = 0; i < config->servers_count; i++) {
-        const struct config_server_line *line = &config->servers[i];
-        bool six = strchr(line->host, ':') != NULL;
-
-        buf_printf(out, "server.%" PRIu64 "=%s%s%s:%u:%u:%s\n", line->id,
-                   six ? "[" : "", line->host, six ? "]" : "",
-                   line->quorum_port, line->election_port,
-                   line->observer ? "observer" : "participant");
+        /* With a dynamicConfigFile they stand there. */
+        buf_append_text(out, config->dynamic_file != NULL ? "# " : "");
+        config_server_print(&config->servers[i], "", out);
+        buf_append_text(out, "\n");
     }
 }
 

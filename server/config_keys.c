@@ -51,6 +51,10 @@
         .secret = true                                                \
     }
 
+/* By number: what a bool says. */
+static const char *const peer_types[] = {"participant", "observer", NULL};
+static const char *const read_kinds[] = {"off", "all", NULL};
+
 static const struct config_key keys[] = {
     /* Basic and cluster keys. */
     WORKS("dataDir", CONFIG_TEXT, data_dir),
@@ -70,22 +74,26 @@ static const struct config_key keys[] = {
     RANGE("maxSessionTimeout", CONFIG_INT, session_timeout_ms_max, -1, I32, 1),
     RANGE("clientPortListenBacklog", CONFIG_INT, listen_backlog, -1, 65535, 1),
     IGNORED_RANGE("electionAlg", 3, 3),
-    REFUSED("peerType", CONFIG_TEXT, "participant"),
+    {.name = "peerType",
+     .type = CONFIG_CHOICE,
+     FIELD(observer_wanted),
+     .choices = peer_types},
     NOT_YET("syncEnabled", CONFIG_BOOL, "true"),
-    NOT_YET("quorumListenOnAllIPs", CONFIG_BOOL, "false"),
+    WORKS("quorumListenOnAllIPs", CONFIG_BOOL, quorum_listen_on_all),
     {.name = "server.N", .type = CONFIG_SERVER},
     REFUSED("group.N", CONFIG_TEXT, NULL),
     REFUSED("weight.N", CONFIG_TEXT, NULL),
     REFUSED("oraclePath", CONFIG_TEXT, NULL),
-    REFUSED("dynamicConfigFile", CONFIG_TEXT, NULL),
-    NOT_YET("standaloneEnabled", CONFIG_BOOL, "true"),
+    WORKS("dynamicConfigFile", CONFIG_TEXT, dynamic_file),
+    WORKS("standaloneEnabled", CONFIG_BOOL, standalone_enabled),
     NOT_YET("reconfigEnabled", CONFIG_BOOL, "false"),
     NOT_YET("leaderServes", CONFIG_BOOL, "yes"),
-    NOT_YET("cnxTimeout", CONFIG_INT, NULL),
-    NOT_YET("quorumCnxnTimeoutMs", CONFIG_INT, "-1"),
-    NOT_YET("leader.maxTimeToWaitForEpoch", CONFIG_INT, "-1"),
-    NOT_YET("electionPortBindRetry", CONFIG_INT, NULL),
-    NOT_YET("tcpKeepAlive", CONFIG_BOOL, "false"),
+    IGNORED("cnxTimeout", CONFIG_INT),
+    IGNORED("quorumCnxnTimeoutMs", CONFIG_INT),
+    IGNORED("leader.maxTimeToWaitForEpoch", CONFIG_INT),
+    RANGE("electionPortBindRetry", CONFIG_INT, election_bind_retries, 0, I32,
+          1),
+    IGNORED("tcpKeepAlive", CONFIG_BOOL),
     WORKS("clientTcpKeepAlive", CONFIG_BOOL, tcp_keep_alive),
     NOT_YET("localSessionsEnabled", CONFIG_BOOL, "false"),
     NOT_YET("localSessionsUpgradingEnabled", CONFIG_BOOL, "false"),
@@ -97,8 +105,8 @@ static const struct config_key keys[] = {
     WORKS("4lw.commands.whitelist", CONFIG_WORDS, words),
     IGNORED("fastleader.minNotificationInterval", CONFIG_INT),
     IGNORED("fastleader.maxNotificationInterval", CONFIG_INT),
-    NOT_YET("observer.reconnectDelayMs", CONFIG_INT, "0"),
-    NOT_YET("observer.election.DelayMs", CONFIG_INT, NULL),
+    IGNORED("observer.reconnectDelayMs", CONFIG_INT),
+    IGNORED("observer.election.DelayMs", CONFIG_INT),
     NOT_YET("observerMaster.sizeLimit", CONFIG_INT, NULL),
     IGNORED("jvm.pause.monitor", CONFIG_BOOL),
     IGNORED("jvm.pause.warn-threshold.ms", CONFIG_INT),
@@ -194,7 +202,7 @@ static const struct config_key keys[] = {
     IGNORED("netty.advancedFlowControl.enabled", CONFIG_BOOL),
     IGNORED("netty.server.outstandingHandshake.limit", CONFIG_INT),
     IGNORED("netty.server.earlyDropSecureConnectionHandshakes", CONFIG_BOOL),
-    NOT_YET("readonlymode.enabled", CONFIG_BOOL, "false"),
+    WORKS("readonlymode.enabled", CONFIG_BOOL, read_only_mode),
     IGNORED("enableEagerACLCheck", CONFIG_BOOL),
     WORKS("skipACL", CONFIG_BOOL, skip_acl),
     REFUSED("audit.enable", CONFIG_BOOL, "false"),
@@ -275,6 +283,11 @@ static const struct config_key keys[] = {
     /* Corral's own. */
     RANGE("leaderHeartbeatMs", CONFIG_INT, leader_heartbeat_ms, 20, 60000, 1),
     RANGE("leaderTimeoutMs", CONFIG_INT, leader_timeout_ms, 100, 3600000, 1),
+    RANGE("peerProtocolVersion", CONFIG_INT, peer_version_max, 1, 2, 1),
+    {.name = "linearizableReads",
+     .type = CONFIG_CHOICE,
+     FIELD(linearizable_reads),
+     .choices = read_kinds},
     RANGE("replySizeMax", CONFIG_SIZE, reply_size_max, 4096, 67108864, 1),
     RANGE("diskReserve", CONFIG_SIZE, disk_reserve, 0, INT64_C(1) << 40, 1),
     RANGE("readsHeldMax", CONFIG_INT, reads_held_max, 1, 65536, 1),

@@ -1,4 +1,5 @@
 #include <ctype.h>
+#include <inttypes.h>
 
 #include "base/mem.h"
 #include "server/config_internal.h"
@@ -126,8 +127,7 @@ static const char *take_peer(struct slice part, struct config_server_line *line)
     return NULL;
 }
 
-static const char *take_line(struct config_parser *parser, const char *value,
-                             struct config_server_line *line)
+static const char *take_line(const char *value, struct config_server_line *line)
 {
     struct slice rest = slice_from_text(value);
     struct slice part = take_until(&rest, ';');
@@ -137,11 +137,56 @@ static const char *take_line(struct config_parser *parser, const char *value,
         return wrong;
     }
     wrong = take_client(take_until(&rest, ';'), &line->client_port,
-                        &parser->client_host);
+                        &line->client_host);
     if (wrong == NULL && rest.len > 0) {
         return "a secure client port is not supported yet";
     }
     return wrong;
+}
+
+static void drop_line(struct config_server_line *line)
+{
+    mem_free(line->host);
+    mem_free(line->client_host);
+}
+
+/* True: it was reported. Ids come from keys, so 1 and 01 are two keys. */
+static bool is_known_id(struct config_parser *parser,
+                        const struct config_entry *entry, uint64_t id)
+{
+    const struct config *config = parser->config;
+
+    for (size_t i = 0; i < config->servers_count; i++) {
+        if (config->servers[i].id == id) {
+            config_problem(parser, entry->line,
+                           "%s: id %" PRIu64 " is given in %.256s:%zu too",
+                           entry->key, id, parser->servers[i].file,
+                           parser->servers[i].line);
+            return true;
+        }
+    }
+    return false;
+}
+
+/* In order of ids: what ZooKeeper shows, and what members are counted by. */
+static void insert_line(struct config_parser *parser,
+                        const struct config_entry *entry,
+                        const struct config_server_line *line)
+{
+    struct config *config = parser->config;
+    size_t at = config->servers_count;
+
+    config->servers = mem_realloc(config->servers,
+                                  (config->servers_count + 1) * sizeof(*line));
+    while (at > 0 && config->servers[at - 1].id > line->id) {
+        config->servers[at] = config->servers[at - 1];
+        parser->servers[at] = parser->servers[at - 1];
+        at--;
+    }
+    config->servers[at] = *line;
+    parser->servers[at] =
+        (struct config_place){.file = entry->file, .line = entry->line};
+    config->servers_count++;
 }
 
 void config_server_take(struct config_parser *parser,
@@ -165,27 +210,66 @@ void config_server_take(struct config_parser *parser,
         return;
     }
     line.id = (uint64_t)id;
-    wrong = take_line(parser, entry->value, &line);
+    wrong = take_line(entry->value, &line);
     if (wrong != NULL) {
         config_problem(parser, entry->line,
                        "%s: %s (host:quorum port:election port[:role]"
                        "[;[host:]client port])",
                        entry->key, wrong);
-        mem_free(line.host);
-        return;
+        drop_line(&line);
+    } else if (is_known_id(parser, entry, line.id)) {
+        drop_line(&line);
+    } else {
+        insert_line(parser, entry, &line);
     }
-    for (size_t i = 0; i < config->servers_count; i++) {
-        if (config->servers[i].id == line.id) {
-            config_problem(parser, entry->line, "%s: id %u is given twice",
-                           entry->key, (unsigned)line.id);
-            mem_free(line.host);
-            return;
+}
+
+void config_server_problem(struct config_parser *parser, size_t index,
+                           const char *what)
+{
+    const char *name = parser->name;
+
+    parser->name = parser->servers[index].file;
+    config_problem(parser, parser->servers[index].line,
+                   "server.%" PRIu64 ": %s", parser->config->servers[index].id,
+                   what);
+    parser->name = name;
+}
+
+void config_server_warning(struct config_parser *parser, size_t index,
+                           const char *what)
+{
+    const char *name = parser->name;
+
+    parser->name = parser->servers[index].file;
+    config_warning(parser, parser->servers[index].line,
+                   "server.%" PRIu64 ": %s", parser->config->servers[index].id,
+                   what);
+    parser->name = name;
+}
+
+static void print_host(const char *host, struct buf *out)
+{
+    bool six = strchr(host, ':') != NULL;
+
+    buf_printf(out, "%s%s%s", six ? "[" : "", host, six ? "]" : "");
+}
+
+void config_server_print(const struct config_server_line *line, const char *any,
+                         struct buf *out)
+{
+    buf_printf(out, "server.%" PRIu64 "=", line->id);
+    print_host(line->host, out);
+    buf_printf(out, ":%u:%u:%s", line->quorum_port, line->election_port,
+               line->observer ? "observer" : "participant");
+    if (line->client_port != 0) {
+        buf_append_text(out, ";");
+        if (line->client_host != NULL) {
+            print_host(line->client_host, out);
+            buf_append_text(out, ":");
+        } else {
+            buf_append_text(out, any);
         }
-    }
-    config->servers = mem_realloc(config->servers,
-                                  (config->servers_count + 1) * sizeof(line));
-    config->servers[config->servers_count++] = line;
-    if (config->servers_count == 2) {
-        parser->line_servers = entry->line;
+        buf_printf(out, "%u", line->client_port);
     }
 }

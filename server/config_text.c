@@ -217,7 +217,7 @@ static void add_entry(struct config_parser *parser, const struct buf *key,
                       const struct buf *value, size_t line)
 {
     static const char prefix[] = "zookeeper.";
-    struct config_entry entry = {.line = line};
+    struct config_entry entry = {.file = parser->name, .line = line};
     char *name = trimmed(key);
     bool prefixed = strncmp(name, prefix, sizeof(prefix) - 1) == 0;
 

@@ -1,6 +1,7 @@
 #include <ctype.h>
 #include <errno.h>
 #include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "base/check.h"
@@ -146,7 +147,11 @@ static void bad_value(struct config_parser *parser,
 
 static void store_int(void *place, size_t width, int64_t value)
 {
-    if (width == sizeof(uint64_t)) {
+    if (width == sizeof(bool)) {
+        bool flag = value != 0;
+
+        memcpy(place, &flag, width);
+    } else if (width == sizeof(uint64_t)) {
         memcpy(place, &value, width);
     } else if (width == sizeof(uint32_t)) {
         uint32_t narrow = (uint32_t)value;
@@ -165,7 +170,12 @@ static int64_t load_int(const void *place, size_t width)
     int64_t wide;
     int32_t narrow;
     uint16_t port;
+    bool flag;
 
+    if (width == sizeof(flag)) {
+        memcpy(&flag, place, width);
+        return flag ? 1 : 0;
+    }
     if (width == sizeof(wide)) {
         memcpy(&wide, place, width);
         return wide;
@@ -288,6 +298,30 @@ static bool take_level(struct config_parser *parser,
     return false;
 }
 
+static bool take_choice(struct config_parser *parser,
+                        const struct config_key *key,
+                        const struct config_entry *entry)
+{
+    char wanted[128];
+    size_t len = 0;
+
+    for (size_t i = 0; key->choices[i] != NULL; i++) {
+        const char *before = i == 0                        ? ""
+                             : key->choices[i + 1] == NULL ? " or "
+                                                           : ", ";
+
+        if (same_word(entry->value, key->choices[i])) {
+            store_int(field(parser, key), key->width, (int64_t)i);
+            return true;
+        }
+        len += (size_t)snprintf(wanted + len, sizeof(wanted) - len, "%s%s",
+                                before, key->choices[i]);
+        CHECK(len < sizeof(wanted));
+    }
+    bad_value(parser, key, entry, wanted);
+    return false;
+}
+
 bool config_value_take(struct config_parser *parser,
                        const struct config_key *key,
                        const struct config_entry *entry)
@@ -318,6 +352,8 @@ bool config_value_take(struct config_parser *parser,
             return take_words(parser, key, entry);
         case CONFIG_LEVEL:
             return take_level(parser, key, entry);
+        case CONFIG_CHOICE:
+            return take_choice(parser, key, entry);
         case CONFIG_DIGEST:
             if (!is_digest(entry->value)) {
                 bad_value(parser, key, entry,
@@ -403,6 +439,10 @@ void config_value_print(const struct config *config,
         case CONFIG_LEVEL:
             buf_printf(out, "%s=%s\n", key->name,
                        level_names[load_int(place, key->width)]);
+            return;
+        case CONFIG_CHOICE:
+            buf_printf(out, "%s=%s\n", key->name,
+                       key->choices[load_int(place, key->width)]);
             return;
         case CONFIG_TEXT:
         case CONFIG_WORDS:

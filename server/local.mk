@@ -8,6 +8,7 @@ server_libserver_a_SOURCES = \
 	server/admin_stat.c \
 	server/boot.c server/boot.h \
 	server/config.c server/config.h \
+	server/config_ensemble.c \
 	server/config_internal.h \
 	server/config_keys.c \
 	server/config_server.c \

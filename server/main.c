@@ -259,7 +259,7 @@ int main(int argc, char **argv)
     raise_fd_limit();
     tune_malloc();
     config_init(&config);
-    if (file != NULL && config_read(&config, file) != 0) {
+    if (file != NULL && config_read(&config, file, options.data_dir) != 0) {
         config_finish(&config);
         return EXIT_FAILURE;
     }

@@ -61,6 +61,10 @@ void fuzz_seeds(fuzz_seed_fn *give, void *arg)
         "dataDir=/d\nserver.1=[::1]:2888:3888:participant;1.2.3.4:2181\n"
         "maxClientCnxns=-1\nminSessionTimeout=1\nmaxSessionTimeout=9\n",
         "dataDir=/d\nclientPort=1\nserver.1=a:1:2\nserver.2=b:1:2;3\n",
+        "dataDir=/d\nserver.3=c:1:2\nserver.1=a:1:2;[::]:4\ninitLimit=1\n"
+        "server.2=[::1]:1:2:observer;3\nsyncLimit=1\npeerType=observer\n",
+        "dataDir=/d\nclientPort=1\ndynamicConfigFile=/c/z.dynamic.1f\n"
+        "standaloneEnabled=false\nlinearizableReads=all\n",
         "zookeeper.dataDir=a\\\\b\nclientPort=0\n4lw.commands.whitelist=*\n"
         "preAllocSize=64\ndiskReserve=4k\nforceSync=no\nskipACL=yes\n"
         "logLevel=debug\nsnapCount=7\nautopurge.purgeInterval=5m\n",

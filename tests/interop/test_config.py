@@ -45,7 +45,7 @@ def test_every_problem_stops_the_start():
     with Directory() as place:
         status, out, err = place.run(
             BASE + 'tickTme=2000\nsslQuorum=true\nforceSync=perhaps\n'
-            'server.1=a:2888:3888\nserver.2=b:2888:3888\n')
+            'server.1=a:2888:3888\nserver.2=b:2888:3888|c:2888:3888\n')
         assert status == 1 and out == '', (status, out)
         assert err.splitlines() == [
             'corrald: zoo.cfg:4: unknown key tickTme; the nearest known one is '
@@ -53,8 +53,9 @@ def test_every_problem_stops_the_start():
             'corrald: not supported yet: sslQuorum (zoo.cfg:5)',
             'corrald: zoo.cfg:6: forceSync: "perhaps" is not yes, no, true or '
             'false',
-            'corrald: not supported yet: server.2 (zoo.cfg:8): ensembles come '
-            'with replication'], err
+            'corrald: zoo.cfg:8: server.2: several addresses (multiAddress) '
+            'are not supported yet (host:quorum port:election port[:role]'
+            '[;[host:]client port])'], err
         assert place.entries() == ['zoo.cfg']  # nothing was made
 
 
@@ -114,6 +115,130 @@ def test_secrets_stay_out_of_messages():
         assert status == 1
         for secret in SECRETS:
             assert secret not in out + err, err
+
+
+ENSEMBLE = 'dataDir=data\ninitLimit=10\nsyncLimit=5\n'
+LINES = ('server.1=127.0.0.1:2888:3888;127.0.0.1:2181\n'
+         'server.2=127.0.0.1:2889:3889;2182\n'
+         'server.7=127.0.0.1:2890:3890:observer;2183\n'
+         'server.5=127.0.0.1:2891:3891\n')
+
+
+def write(place, name, text):
+    path = os.path.join(place.path, name)
+    os.makedirs(os.path.dirname(path), exist_ok=True)
+    with open(path, 'w') as f:
+        f.write(text)
+
+
+def test_myid_says_which_server_it_is():
+    with Directory() as place:
+        def check(myid, error):
+            if myid is not None:
+                write(place, 'data/myid', myid)
+            status, out, err = place.run(ENSEMBLE + LINES, '--check-config')
+            assert (status, out) == (1, ''), (status, out, err)
+            assert err == 'corrald: data/myid: %s\n' % error, err
+
+        check(None, 'there is no such file: it holds the N of this server\'s '
+                    'server.N line')
+        check('one\n', '"one" is not a number')
+        check('', '"" is not a number')
+        check('1 2\n', '"1 2" is not a number')
+        check('\x00', '"" is not a number')
+        check('9' * 5000, '"%s..." is not a number' % ('9' * 76))
+        check('0\n', '0 is not between 1 and 255')
+        check('256', '256 is not between 1 and 255')
+        check('3\n', 'there is no server.3 in zoo.cfg')
+        os.unlink(os.path.join(place.path, 'data/myid'))
+        os.mkdir(os.path.join(place.path, 'data/myid'))
+        check(None, 'Is a directory')
+        # Nothing but myid was made.
+        assert place.entries() == ['data', 'zoo.cfg'], place.entries()
+
+
+def test_own_line_says_where_clients_connect():
+    with Directory() as place:
+        def run(myid, more=''):
+            write(place, 'data/myid', myid)
+            return place.run(ENSEMBLE + LINES + more, '--check-config')
+
+        status, out, err = run(' 1 \r\nsecond line\n')
+        assert status == 0 and err == '', err
+        for line in ('clientPort=2181', 'clientPortAddress=127.0.0.1',
+                     'server.7=127.0.0.1:2890:3890:observer;2183',
+                     'server.5=127.0.0.1:2891:3891:participant'):
+            assert line in out.splitlines(), (line, out)
+        # What it printed means the same.
+        with open(os.path.join(place.path, 'again.cfg'), 'w') as f:
+            f.write(out)
+        again = place.run(out, '--check-config')
+        assert again == (0, out, ''), again
+        status, out, err = run('2')
+        assert status == 0 and 'clientPort=2182' in out.splitlines(), out
+        assert '# clientPortAddress is not set' in out.splitlines(), out
+        assert run('2', 'clientPort=2182\nclientPortAddress=::1\n')[0] == 0
+        assert run('2', 'clientPort=2181\n')[2] == \
+            'corrald: zoo.cfg:8: clientPort: 2181 is not the 2182 of ' \
+            'server.2\n'
+        assert run('1', 'clientPortAddress=::1\n')[2] == \
+            'corrald: zoo.cfg:8: clientPortAddress: ::1 is not the ' \
+            '127.0.0.1 of server.1\n'
+        assert run('5')[2] == 'corrald: zoo.cfg: clientPort is not set: ' \
+            'nobody could connect\n'
+        assert run('5', 'clientPort=1\n')[0] == 0
+        # The directory of the command line has another myid.
+        write(place, 'other/myid', '2\n')
+        status, out, err = place.run(ENSEMBLE + LINES, '--data-dir', 'other',
+                                     '--check-config')
+        assert status == 0 and 'clientPort=2182' in out.splitlines(), err
+
+
+def test_peer_type_that_contradicts_is_warned_of():
+    with Directory() as place:
+        def warnings(myid, peer_type):
+            write(place, 'data/myid', myid)
+            status, _, err = place.run(
+                ENSEMBLE + LINES + 'peerType=%s\n' % peer_type,
+                '--check-config')
+            assert status == 0, err
+            return re.findall(r'level=warn event=config text="(.*)"', err)
+
+        assert warnings('1', 'participant') == []
+        assert warnings('7', 'observer') == []
+        assert warnings('1', 'observer') == [
+            'zoo.cfg:8: peerType: server.1 is a participant by its line, '
+            'which counts']
+        assert warnings('7', 'participant') == [
+            'zoo.cfg:8: peerType: server.7 is an observer by its line, which '
+            'counts']
+
+
+def test_dynamic_file_is_read_as_zookeeper_does():
+    with Directory() as place:
+        static = ENSEMBLE + 'dynamicConfigFile=zoo.cfg.dynamic.1f\n'
+        status, _, err = place.run(static, '--check-config')
+        assert err.startswith('corrald: zoo.cfg.dynamic.1f: No such file'), err
+        assert status == 1
+        write(place, 'data/myid', '2\n')
+        write(place, 'zoo.cfg.dynamic.1f', LINES)
+        status, out, err = place.run(static, '--check-config')
+        assert status == 0 and err == '', err
+        assert 'clientPort=2182' in out.splitlines(), out
+        assert place.run(out, '--check-config') == (0, out, '')
+        write(place, 'zoo.cfg.dynamic.1f', LINES + 'version=1f\n'
+              'tickTime=2000\nserver.2=b:1:2\nserver.9=\n')
+        status, out, err = place.run(static, '--check-config')
+        assert err.splitlines() == [
+            'corrald: zoo.cfg.dynamic.1f:5: the version of a '
+            'dynamicConfigFile stands at the end of its name, not in it',
+            'corrald: zoo.cfg.dynamic.1f:6: tickTime: only server.N lines '
+            'belong here',
+            'corrald: zoo.cfg.dynamic.1f:7: server.2: id 2 is given in '
+            'zoo.cfg.dynamic.1f:2 too',
+            'corrald: zoo.cfg.dynamic.1f:8: server.9: it is empty '
+            '(host:quorum port:election port[:role][;[host:]client port])'
+        ], err
 
 
 def test_command_line():

@@ -17,7 +17,9 @@ check_PROGRAMS += tests/unit-server
 TESTS += tests/unit-server
 tests_unit_server_SOURCES = \
 	tests/unit/server/test_admin.c \
-	tests/unit/server/test_config.c
+	tests/unit/server/config_rig.c tests/unit/server/config_rig.h \
+	tests/unit/server/test_config.c \
+	tests/unit/server/test_config_ensemble.c
 tests_unit_server_CFLAGS = $(test_cflags)
 tests_unit_server_LDADD = server/libserver.a proto/libproto.a $(base_libs) \
 	$(unit_libs)
