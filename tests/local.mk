@@ -32,10 +32,14 @@ fuzz-targets: $(fuzz_programs)
 EXTRA_DIST += \
 	bench/compare.py \
 	tests/chaos/bitflip.py \
+	tests/chaos/cluster.py \
 	tests/chaos/load.py \
+	tests/chaos/nemesis.py \
+	tests/chaos/netns.py \
 	tests/chaos/powercut.py \
 	tests/chaos/shim_disk.py \
 	tests/chaos/store_mutants.py \
+	tests/chaos/trees.py \
 	tests/interop/apache_server.py \
 	tests/interop/corral_server.py \
 	tests/interop/differential.py \
