@@ -92,6 +92,7 @@ struct bench_conn {
     void *owner; /* the workload's */
     struct buf in, out;
     size_t in_used, out_sent;
+    uint64_t reads;                /* rises when something is heard */
     struct bench_pending *pending; /* a circle */
     size_t pending_first, pending_count, pending_capacity;
     uint64_t session_id;
@@ -137,19 +138,48 @@ struct bench_options {
     struct bench_pids pids; /* their CPU and memory are reported */
     int32_t timeout_ms;
     bool json, progress, keep;
+    bool marks; /* gap: lines of standard input say what happens now */
+};
+
+/* The time from one line of standard input to the next. */
+struct bench_mark {
+    char name[64];
+    uint64_t at_ns, longest_ns; /* the latter: no write acknowledged */
+    uint64_t acknowledged, closed, resumed, expired;
+    uint64_t last_resumed_ns; /* when; 0: no connection was lost */
+};
+
+struct bench_gap {
+    struct bench_mark *marks; /* the first one is the start */
+    size_t marks_count, marks_capacity;
+    uint64_t longest_ns;
+    uint64_t closed, resumed, expired; /* connections, sessions, sessions */
+    uint64_t retried, unanswered;      /* writes */
+    /* What must not be: acknowledged writes that are gone, writes applied
+     * twice, zxids that went back within a session, errors, keys that could
+     * not be read back. */
+    uint64_t lost, twice, zxids_back, refused, unverified;
 };
 
 struct bench_result {
     struct bench_hist *hist;
     uint64_t done, errors;
     double seconds;
-    double cpu_s;              /* of the servers; < 0: not known */
-    uint64_t rss;              /* bytes; 0: not known */
-    struct bench_hist *spread; /* watch: from a change to the last event */
+    double cpu_s; /* of the servers; < 0: not known */
+    uint64_t rss; /* bytes; 0: not known */
+    /* watch: from a change to the last event; gap: from the loss of a
+     * connection until its session was resumed */
+    struct bench_hist *spread;
+    struct bench_gap gap;
 };
 
 /* Runs; 0, or 1 after a message. */
 int bench_run(const struct bench_options *options, struct bench_result *result);
+
+/* The workload gap; 0, or 1 after a message. result->gap.marks is the
+ * caller's to free. */
+int bench_gap_run(const struct bench_options *options, struct event_base *base,
+                  struct bench_result *result);
 
 void bench_print_json(const struct bench_options *options,
                       const struct bench_result *result);

@@ -314,6 +314,7 @@ static void on_read(evutil_socket_t fd, short what, void *arg)
         fail(conn);
         return;
     }
+    conn->reads++;
     if (conn->in_used > 0 && conn->in_used < conn->in.len) {
         memmove(conn->in.data, conn->in.data + conn->in_used,
                 conn->in.len - conn->in_used);

@@ -18,7 +18,14 @@ struct work {
     /* Builds the next request; false: nothing left to do. NULL: a workload of
      * its own kind (see kind). */
     bool (*make)(struct run *run, struct client_request *request);
-    enum { KIND_REQUESTS, KIND_CONNECT, KIND_WATCH, KIND_IDLE, KIND_FILL } kind;
+    enum {
+        KIND_REQUESTS,
+        KIND_CONNECT,
+        KIND_WATCH,
+        KIND_IDLE,
+        KIND_FILL,
+        KIND_GAP,
+    } kind;
     bool whole_keys; /* all keys are made before */
 };
 
@@ -133,6 +140,7 @@ static const struct work works[] = {
     {"watch", NULL, KIND_WATCH, true},
     {"idle", NULL, KIND_IDLE, false},
     {"populate", NULL, KIND_FILL, true},
+    {"gap", NULL, KIND_GAP, true},
 };
 
 static void send_one(struct run *run, struct bench_conn *conn, uint64_t since)
@@ -487,6 +495,11 @@ static void open_all(struct run *run)
     }
 }
 
+static bool has_keys(const struct run *run)
+{
+    return run->work->kind != KIND_CONNECT && run->work->kind != KIND_IDLE;
+}
+
 static int run_fill(struct run *run)
 {
     uint64_t started = bench_now_ns();
@@ -564,8 +577,11 @@ int bench_run(const struct bench_options *options, struct bench_result *result)
     run.texts = mem_zalloc_array(options->multi_ops + 1, BENCH_PATH_MAX);
     if (run.work->kind == KIND_FILL) {
         run.failed = run_fill(&run) != 0;
-    } else if (bench_prepare(options, run.base, run.work->whole_keys) != 0) {
+    } else if (has_keys(&run) &&
+               bench_prepare(options, run.base, run.work->whole_keys) != 0) {
         run.failed = true;
+    } else if (run.work->kind == KIND_GAP) {
+        run.failed = bench_gap_run(options, run.base, result) != 0;
     } else {
         timers(&run);
         open_all(&run);
@@ -574,7 +590,7 @@ int bench_run(const struct bench_options *options, struct bench_result *result)
         }
     }
     free_run(&run);
-    if (!run.failed && !options->keep) {
+    if (!run.failed && !options->keep && has_keys(&run)) {
         run.failed = bench_clean(options, run.base) != 0;
     }
     event_base_free(run.base);

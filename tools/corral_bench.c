@@ -25,6 +25,10 @@ static const char usage[] =
     "  watch      one change told to --connections - 1 watchers, in rounds\n"
     "  idle       sessions that only ping\n"
     "  populate   make all keys\n"
+    "  gap        writes that are sent again, by sessions that are resumed, "
+    "on\n"
+    "             other servers; how long none was acknowledged, and whether\n"
+    "             each that was is there at the end; a key per connection\n"
     "\n"
     "Options\n"
     "  -s, --server HOST:PORT[,HOST:PORT...]\n"
@@ -49,6 +53,10 @@ static const char usage[] =
     "      --seed N             of the draws: 1\n"
     "  -p, --pid PID[,PID...]   of the servers: their CPU and memory are "
     "shown\n"
+    "      --marks              of gap: each line of standard input begins a "
+    "new\n"
+    "                           part of the report, its end ends the run;\n"
+    "                           \"running\" is printed when it begins\n"
     "      --keep               leave the keys there\n"
     "      --json               one JSON object on stdout\n"
     "      --no-progress        no line on stderr each second\n"
@@ -62,6 +70,7 @@ enum option_code {
     OPTION_PER_PARENT,
     OPTION_TIMEOUT,
     OPTION_SEED,
+    OPTION_MARKS,
     OPTION_KEEP,
     OPTION_JSON,
     OPTION_NO_PROGRESS,
@@ -88,6 +97,7 @@ static const struct option long_options[] = {
     {"per-parent", required_argument, NULL, OPTION_PER_PARENT},
     {"timeout", required_argument, NULL, OPTION_TIMEOUT},
     {"seed", required_argument, NULL, OPTION_SEED},
+    {"marks", no_argument, NULL, OPTION_MARKS},
     {"keep", no_argument, NULL, OPTION_KEEP},
     {"json", no_argument, NULL, OPTION_JSON},
     {"no-progress", no_argument, NULL, OPTION_NO_PROGRESS},
@@ -214,6 +224,9 @@ static void take_option(struct bench_options *options, int code)
         case OPTION_SEED:
             options->seed = number(optarg, 0, UINT64_MAX);
             break;
+        case OPTION_MARKS:
+            options->marks = true;
+            break;
         case OPTION_KEEP:
             options->keep = true;
             break;
@@ -264,6 +277,10 @@ int main(int argc, char **argv)
         return 2;
     }
     options.work = argv[optind];
+    if (strcmp(options.work, "gap") == 0) {
+        options.keys = options.connections;
+        options.rate = options.rate > 0 ? options.rate : 1000;
+    }
     (void)signal(SIGPIPE, SIG_IGN);
     if (bench_servers_find(&options.servers, options.hosts, options.to) != 0) {
         bench_servers_finish(&options.servers);
@@ -290,6 +307,7 @@ int main(int argc, char **argv)
     }
     mem_free(result.hist);
     mem_free(result.spread);
+    mem_free(result.gap.marks);
     bench_servers_finish(&options.servers);
     return code;
 }

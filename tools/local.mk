@@ -3,6 +3,7 @@ bin_PROGRAMS += corral-bench
 corral_bench_SOURCES = \
 	tools/bench.h \
 	tools/bench_conn.c \
+	tools/bench_gap.c \
 	tools/bench_hist.c \
 	tools/bench_keys.c \
 	tools/bench_report.c \
