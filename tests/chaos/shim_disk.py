@@ -1,6 +1,9 @@
-"""The other half of tests/support/shim.c: makes its files, reads its journal
-after a kill -9, and takes the power away: what was not synced is undone, all of
-it, none of it, or a random part in sectors of 512 bytes."""
+"""The other half of tests/support/shim.c: makes its files, sets its controls,
+reads its journal after a kill -9, and takes the power away: what was not synced
+is undone, all of it, none of it, or a random part in sectors of 512 bytes.
+
+One ShimDisk for each server, over its data directory; the server is started
+with `env` added to its environment."""
 
 import mmap
 import os
@@ -13,7 +16,7 @@ MAGIC = 0x4d494853
 SECTOR = 512
 (WRITE, TRUNCATE, SYNC, CREATE, UNLINK, RENAME, SYNC_DIR) = range(1, 8)
 NO_LIMIT = (1 << 64) - 1
-CONTROL = struct.Struct('<IIQIIII')
+CONTROL = struct.Struct('<IIQIIIIqII')
 (TRAP_ENTRY, TRAP_ENTRY_BELOW, TRAP_SYNC_BELOW) = range(1, 4)
 
 
@@ -23,9 +26,11 @@ class Record:
 
 
 class ShimDisk:
-    """Journal, control and kept files for one directory under test."""
+    """Journal, control and kept files for one directory under test. Without
+    power=True there is no journal: syncs are real, and power_cut() is not for
+    it; all else works."""
 
-    def __init__(self, library, directory):
+    def __init__(self, library, directory, power=True):
         self.directory = os.path.realpath(directory)
         os.makedirs(self.directory, exist_ok=True)
         # Hard links to lost files need the same file system.
@@ -35,20 +40,41 @@ class ShimDisk:
         self.kept = self.journal + '.kept'
         control = os.path.join(self.work, 'control')
         with open(control, 'wb') as out:
-            out.write(CONTROL.pack(0, 0, NO_LIMIT, 0, 0, 0, 0))
+            out.write(CONTROL.pack(0, 0, NO_LIMIT, 0, 0, 0, 0, 0, 0, 0))
         self.file = open(control, 'r+b')
         self.control = mmap.mmap(self.file.fileno(), CONTROL.size)
         self.env = {'LD_PRELOAD': os.path.abspath(library),
-                    'SHIM_DIR': self.directory, 'SHIM_JOURNAL': self.journal,
-                    'SHIM_CONTROL': control}
+                    'SHIM_DIR': self.directory, 'SHIM_CONTROL': control}
+        if power:
+            self.env['SHIM_JOURNAL'] = self.journal
 
     def fail_syncs(self, count):
+        """So many of the next syncs fail: the server must end at the first."""
         self.control[0:4] = struct.pack('<I', count)
 
-    def delay_syncs(self, us_max):
+    def delay_syncs(self, us_max, us_min=0):
+        """Each sync takes so long."""
         self.control[4:8] = struct.pack('<I', us_max)
+        self.control[40:44] = struct.pack('<I', us_min)
+
+    def hold_syncs(self, held):
+        """No sync comes back while held."""
+        self.control[44:48] = struct.pack('<I', 1 if held else 0)
+
+    def shift_clock(self, ms):
+        """The wall clock is so far ahead of (below 0: behind) the machine's."""
+        self.control[32:40] = struct.pack('<q', ms)
+
+    def heal(self):
+        """No faults; the clock stays."""
+        self.fail_syncs(0)
+        self.delay_syncs(0)
+        self.hold_syncs(False)
+        self.free_bytes(NO_LIMIT)
+        self.trap(0)
 
     def free_bytes(self, count):
+        """What may still be taken of the disk; 0: full, NO_LIMIT: no limit."""
         self.control[8:16] = struct.pack('<Q', count)
 
     def trap(self, kind, after=0):
@@ -68,6 +94,8 @@ class ShimDisk:
     # ---- after the kill
 
     def records(self):
+        if not os.path.exists(self.journal):
+            return  # cut twice, and nothing ran in between
         with open(self.journal, 'rb') as f:
             data = f.read()
         at = 0
@@ -113,7 +141,8 @@ class ShimDisk:
             for record in reversed(ordered):
                 self.undo_entry(record)
                 lost_entries += 1
-        os.unlink(self.journal)
+        if os.path.exists(self.journal):
+            os.unlink(self.journal)
         shutil.rmtree(self.kept, ignore_errors=True)
         return {'files': len(changes), 'bytes': lost_bytes,
                 'entries': lost_entries}

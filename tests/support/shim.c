@@ -1,17 +1,34 @@
-/* A disk that can lose power, as a preload library.
+/* A disk that can lose power, fail, fill up and be slow, and a wall clock that
+ * jumps, as a preload library.
  *
- * Every change that a process makes below $SHIM_DIR is written to a journal
- * ($SHIM_JOURNAL, outside the process) together with what stood there before;
- * syncs are marked. After kill -9 a test (tests/chaos/powercut.py) undoes what
- * was not synced, whole or in part. The shim also fails syncs, fills the disk
- * and ends the process at chosen places on demand: struct control, shared
- * through $SHIM_CONTROL.
+ * Environment (tests/chaos/shim_disk.py makes all of it; each process of an
+ * ensemble has its own):
+ *   SHIM_CONTROL  a file of struct control, shared with the test, which may
+ *                 change any of its fields at any time
+ *   SHIM_DIR      the directory whose disk this is; without it only the clock
+ *                 is ours
+ *   SHIM_JOURNAL  every change below SHIM_DIR is written here, together with
+ *                 what stood there before; syncs are marked. After kill -9 the
+ *                 test undoes what was not synced, whole or in part. Real syncs
+ *                 are left out then: the page cache outlives the process, and
+ *                 the test takes the power away itself. When nothing is left to
+ *                 be synced the journal is emptied. Without it syncs are real.
  *
- * Real syncs are left out: the page cache outlives the process, and the test
- * takes the power away itself. Their place is taken by a random delay, so that
- * kills find writes between being made and being durable. What stdio writes is
- * not seen: nothing that must last may be written with it. One thread at a time
- * writes and syncs a file, as LevelDB and store/ do. */
+ * Controls, all zero but free_bytes (all ones) at first:
+ *   fail_syncs    so many of the next syncs of files fail with EIO
+ *   delay_us_max, delay_us_min  each sync takes so long, drawn between the two
+ *   hold_syncs    1: a sync does not come back until this is 0 again
+ *   free_bytes    what may still be taken of the disk (statvfs says so, too);
+ *                 0: full, all ones: no limit
+ *   wall_shift_ms added to the wall clock, below 0 too; no other clock moves
+ *   trap, trap_after  the process ends at a sync soon after such a thing
+ *   pause_journal 1: nothing is recorded
+ *   syncs         counted here, for the test to read
+ *
+ * What stdio writes is not seen: nothing that must last may be written with it.
+ * One thread at a time writes and syncs a file, as LevelDB and store/ do. Files
+ * called lock or LOCK do not count: nobody syncs them. */
+#include <dirent.h>
 #include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -28,10 +45,13 @@
 #include <sys/stat.h>
 #include <sys/statvfs.h>
 #include <sys/syscall.h>
+#include <sys/time.h>
 #include <sys/uio.h>
+#include <time.h>
 #include <unistd.h>
 
 #define FDS_MAX 4096
+#define DIRTY_MAX 1024
 #define MAGIC 0x4d494853u
 
 enum kind {
@@ -54,15 +74,16 @@ struct record {
     uint32_t name_len, old_len;
 };
 
-/* Written by the test, read here. */
+/* Written by the test, read here; volatile: between two looks of one loop. */
 struct control {
-    uint32_t fail_syncs;    /* so many of the next data syncs fail with EIO */
-    uint32_t delay_us_max;  /* of each sync */
-    uint64_t free_bytes;    /* what may still be taken; all ones: no limit */
-    uint32_t pause_journal; /* 1: nothing is recorded */
-    uint32_t syncs;         /* counted here, for the test */
-    uint32_t trap;          /* enum trap: the process dies soon after */
-    uint32_t trap_after;    /* so many of them are let pass */
+    uint32_t fail_syncs, delay_us_max;
+    uint64_t free_bytes;
+    uint32_t pause_journal, syncs;
+    uint32_t trap;       /* enum trap: the process dies soon after */
+    uint32_t trap_after; /* so many of them are let pass */
+    int64_t wall_shift_ms;
+    uint32_t delay_us_min;
+    uint32_t hold_syncs;
 };
 
 enum trap {
@@ -76,12 +97,23 @@ struct tracked {
     uint64_t inode;
 };
 
+/* Not synced yet: a file, or a directory with an entry made or taken away. */
+struct dirty {
+    uint64_t inode;
+    uint64_t gone_from; /* a file without a name: synced with this directory */
+};
+
 static struct tracked fds[FDS_MAX];
+static struct dirty dirty[DIRTY_MAX];
+static size_t dirty_count;
+static bool dirty_too_many; /* then the journal is kept as it is */
+static bool kept_some;
+static int (*real_clock_gettime)(clockid_t, struct timespec *);
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static char root[PATH_MAX];
 static char keep_dir[PATH_MAX];
 static int journal = -1;
-static struct control *control;
+static volatile struct control *control;
 static uint64_t saved_count;
 static uint32_t cut_in; /* halves of syncs till the process dies, or 0 */
 static uint64_t random_state = 88172645463325252u;
@@ -96,33 +128,154 @@ static void fatal(const char *what)
     _exit(99);
 }
 
+static void read_journal(void);
+
 __attribute__((constructor)) static void start(void)
 {
     const char *dir = getenv("SHIM_DIR");
     const char *journal_path = getenv("SHIM_JOURNAL");
     const char *control_path = getenv("SHIM_CONTROL");
+    void *shared;
     int fd;
 
-    if (dir == NULL || journal_path == NULL || control_path == NULL) {
+    *(void **)&real_clock_gettime = dlsym(RTLD_NEXT, "clock_gettime");
+    if (control_path == NULL) {
+        return;
+    }
+    fd = (int)syscall(SYS_openat, AT_FDCWD, control_path, O_RDWR | O_CLOEXEC);
+    if (fd < 0) {
+        fatal(control_path);
+    }
+    shared =
+        mmap(NULL, sizeof(*control), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+    if (shared == MAP_FAILED) {
+        fatal("mmap");
+    }
+    control = shared;
+    random_state ^= (uint64_t)getpid() * 2654435761u;
+    if (dir == NULL) {
         return;
     }
     if (realpath(dir, root) == NULL) {
         fatal(dir);
     }
+    if (journal_path == NULL) {
+        return;
+    }
     (void)snprintf(keep_dir, sizeof(keep_dir), "%.4000s.kept", journal_path);
     journal = (int)syscall(SYS_openat, AT_FDCWD, journal_path,
-                           O_CREAT | O_WRONLY | O_APPEND | O_CLOEXEC, 0600);
-    fd = (int)syscall(SYS_openat, AT_FDCWD, control_path, O_RDWR | O_CLOEXEC);
-    if (journal < 0 || fd < 0) {
-        fatal("journal or control");
-    }
-    control =
-        mmap(NULL, sizeof(*control), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
-    if (control == MAP_FAILED) {
-        fatal("mmap");
+                           O_CREAT | O_RDWR | O_APPEND | O_CLOEXEC, 0600);
+    if (journal < 0) {
+        fatal(journal_path);
     }
     (void)syscall(SYS_mkdirat, AT_FDCWD, keep_dir, 0700);
-    random_state ^= (uint64_t)getpid() * 2654435761u;
+    read_journal();
+}
+
+static struct dirty *dirty_find(uint64_t inode)
+{
+    for (size_t i = 0; i < dirty_count; i++) {
+        if (dirty[i].inode == inode) {
+            return &dirty[i];
+        }
+    }
+    return NULL;
+}
+
+static void dirty_add(uint64_t inode)
+{
+    if (dirty_find(inode) != NULL) {
+        return;
+    }
+    if (dirty_count == DIRTY_MAX) {
+        dirty_too_many = true;
+        return;
+    }
+    dirty[dirty_count++] = (struct dirty){inode, 0};
+}
+
+static void dirty_sync(uint64_t inode)
+{
+    size_t left = 0;
+
+    for (size_t i = 0; i < dirty_count; i++) {
+        if (dirty[i].inode != inode && dirty[i].gone_from != inode) {
+            dirty[left++] = dirty[i];
+        }
+    }
+    dirty_count = left;
+}
+
+/* What a record means for what is left to be synced. */
+static void account(const struct record *head)
+{
+    struct dirty *file;
+
+    switch ((enum kind)head->kind) {
+        case KIND_WRITE:
+        case KIND_TRUNCATE:
+            dirty_add(head->inode);
+            break;
+        case KIND_SYNC:
+        case KIND_SYNC_DIR:
+            dirty_sync(head->inode);
+            break;
+        case KIND_UNLINK:
+            file = dirty_find(head->inode);
+            if (file != NULL) {
+                file->gone_from = head->dir_inode;
+            }
+            dirty_add(head->dir_inode);
+            break;
+        case KIND_CREATE:
+        case KIND_RENAME:
+            dirty_add(head->dir_inode);
+            break;
+    }
+    kept_some = kept_some || head->saved != 0;
+}
+
+/* An earlier process of this directory left it, and the power stayed on. */
+static void read_journal(void)
+{
+    struct record head;
+    off_t at = 0;
+
+    while (syscall(SYS_pread64, journal, &head, sizeof(head), at) ==
+           (long)sizeof(head)) {
+        if (head.magic != MAGIC) {
+            fatal("journal");
+        }
+        account(&head);
+        at += (off_t)(sizeof(head) + head.name_len + head.old_len);
+    }
+}
+
+/* Everything is durable: nothing of the past can be undone any more. */
+static void forget_past(void)
+{
+    const struct dirent *entry;
+    DIR *kept;
+
+    if (dirty_count > 0 || dirty_too_many) {
+        return;
+    }
+    if (syscall(SYS_ftruncate, journal, 0) != 0) {
+        fatal("journal truncate");
+    }
+    if (!kept_some) {
+        return;
+    }
+    kept_some = false;
+    kept = opendir(keep_dir);
+    while (kept != NULL && (entry = readdir(kept)) != NULL) {
+        if (entry->d_name[0] != '.') {
+            (void)syscall(SYS_unlinkat, dirfd(kept), entry->d_name, 0);
+        }
+    }
+    if (kept != NULL) {
+        (void)closedir(kept);
+    }
 }
 
 static uint64_t draw(void)
@@ -172,6 +325,7 @@ static void put(const struct record *head, const char *name, const void *old)
     if (syscall(SYS_writev, journal, parts, 3) != (long)size) {
         fatal("journal write");
     }
+    account(head);
 }
 
 static bool below_root(int dirfd, const char *path, char full[PATH_MAX])
@@ -180,7 +334,7 @@ static bool below_root(int dirfd, const char *path, char full[PATH_MAX])
     char dir[PATH_MAX];
     char *slash;
 
-    if (journal < 0 || (dirfd != AT_FDCWD && path[0] != '/')) {
+    if (root[0] == '\0' || (dirfd != AT_FDCWD && path[0] != '/')) {
         return false;
     }
     /* The last part need not exist; what is before it does. */
@@ -214,6 +368,13 @@ static bool in_subdirectory(const char *full)
     const char *rest = full + strlen(root);
 
     return rest[0] == '/' && strchr(rest + 1, '/') != NULL;
+}
+
+static bool is_lock(const char *full)
+{
+    const char *name = strrchr(full, '/');
+
+    return strcmp(name, "/lock") == 0 || strcmp(name, "/LOCK") == 0;
 }
 
 static uint64_t inode_of(const char *path, bool *exists, bool *is_dir)
@@ -283,6 +444,9 @@ static void put_change(enum kind kind, int fd, uint64_t offset, uint64_t len,
     uint64_t size = size_of(fd);
     void *old = NULL;
 
+    if (!recording()) {
+        return;
+    }
     head.inode = fds[fd].inode;
     head.offset = offset;
     head.new_len = new_len;
@@ -309,8 +473,7 @@ static void put_change(enum kind kind, int fd, uint64_t offset, uint64_t len,
 
 static bool tracked(int fd)
 {
-    return fd >= 0 && fd < FDS_MAX && fds[fd].on && !fds[fd].is_dir &&
-           recording();
+    return fd >= 0 && fd < FDS_MAX && fds[fd].on && !fds[fd].is_dir;
 }
 
 /* False, with errno ENOSPC, when so many more bytes do not fit. */
@@ -344,7 +507,7 @@ static uint64_t blocks_of(int fd)
 static int open_common(int dirfd, const char *path, int flags, mode_t mode)
 {
     char full[PATH_MAX];
-    bool ours = below_root(dirfd, path, full);
+    bool ours = below_root(dirfd, path, full) && !is_lock(full);
     bool existed = false;
     bool is_dir = false;
     int fd;
@@ -580,29 +743,39 @@ int posix_fallocate64(int fd, off64_t offset, off64_t len)
     return posix_fallocate(fd, offset, len);
 }
 
-static int sync_common(int fd)
+static void be_slow(void)
+{
+    uint64_t us = control->delay_us_min;
+
+    if (control->delay_us_max > us) {
+        (void)pthread_mutex_lock(&lock);
+        us += draw() % (control->delay_us_max - us);
+        (void)pthread_mutex_unlock(&lock);
+    }
+    if (us > 0) {
+        (void)usleep((useconds_t)us);
+    }
+    while (control->hold_syncs != 0) {
+        (void)usleep(1000);
+    }
+}
+
+static int sync_common(int fd, long call)
 {
     struct record head = {.magic = MAGIC};
 
-    if (fd < 0 || fd >= FDS_MAX || !fds[fd].on || journal < 0) {
-        return (int)syscall(SYS_fsync, fd);
+    if (fd < 0 || fd >= FDS_MAX || !fds[fd].on) {
+        return (int)syscall(call, fd);
     }
+    be_slow();
     if (!fds[fd].is_dir && control->fail_syncs > 0) {
         __atomic_fetch_sub(&control->fail_syncs, 1, __ATOMIC_RELAXED);
         errno = EIO;
         return -1;
     }
     __atomic_fetch_add(&control->syncs, 1, __ATOMIC_RELAXED);
-    if (control->delay_us_max > 0) {
-        uint64_t us;
-
-        (void)pthread_mutex_lock(&lock);
-        us = draw() % control->delay_us_max;
-        (void)pthread_mutex_unlock(&lock);
-        (void)usleep((useconds_t)us);
-    }
     if (!recording()) {
-        return 0;
+        return journal < 0 ? (int)syscall(call, fd) : 0;
     }
     (void)pthread_mutex_lock(&lock);
     cut_if_due();
@@ -613,18 +786,21 @@ static int sync_common(int fd)
     if (fds[fd].below) {
         trap(TRAP_SYNC_BELOW);
     }
+    if (cut_in == 0) {
+        forget_past();
+    }
     (void)pthread_mutex_unlock(&lock);
     return 0;
 }
 
 int fsync(int fd)
 {
-    return sync_common(fd);
+    return sync_common(fd, SYS_fsync);
 }
 
 int fdatasync(int fd)
 {
-    return sync_common(fd);
+    return sync_common(fd, SYS_fdatasync);
 }
 
 int rename(const char *from, const char *to)
@@ -661,7 +837,7 @@ int unlink(const char *path)
     char full[PATH_MAX];
     int done;
 
-    if (!below_root(AT_FDCWD, path, full) || !recording()) {
+    if (!below_root(AT_FDCWD, path, full)) {
         return (int)syscall(SYS_unlinkat, AT_FDCWD, path, 0);
     }
     (void)pthread_mutex_lock(&lock);
@@ -675,7 +851,9 @@ int unlink(const char *path)
             if (stat(full, &st) == 0) {
                 give_space((uint64_t)st.st_blocks * 512);
             }
-            put_entry(KIND_UNLINK, inode, full, save(full), NULL);
+            if (recording() && !is_lock(full)) {
+                put_entry(KIND_UNLINK, inode, full, save(full), NULL);
+            }
         }
         done = (int)syscall(SYS_unlinkat, AT_FDCWD, path, 0);
     }
@@ -734,4 +912,49 @@ int statvfs64(const char *path, struct statvfs64 *st)
 int fstatvfs64(int fd, struct statvfs64 *st)
 {
     return fstatvfs(fd, (struct statvfs *)st);
+}
+
+int clock_gettime(clockid_t clock, struct timespec *now)
+{
+    int done = real_clock_gettime != NULL
+                   ? real_clock_gettime(clock, now)
+                   : (int)syscall(SYS_clock_gettime, clock, now);
+
+    if (done == 0 && control != NULL &&
+        (clock == CLOCK_REALTIME || clock == CLOCK_REALTIME_COARSE)) {
+        int64_t shift_ms = control->wall_shift_ms;
+
+        now->tv_sec += shift_ms / 1000;
+        now->tv_nsec += shift_ms % 1000 * 1000000;
+        if (now->tv_nsec < 0) {
+            now->tv_nsec += 1000000000;
+            now->tv_sec--;
+        } else if (now->tv_nsec >= 1000000000) {
+            now->tv_nsec -= 1000000000;
+            now->tv_sec++;
+        }
+    }
+    return done;
+}
+
+time_t time(time_t *to)
+{
+    struct timespec now;
+
+    (void)clock_gettime(CLOCK_REALTIME, &now);
+    if (to != NULL) {
+        *to = now.tv_sec;
+    }
+    return now.tv_sec;
+}
+
+int gettimeofday(struct timeval *now, void *zone)
+{
+    struct timespec exact;
+
+    (void)zone;
+    (void)clock_gettime(CLOCK_REALTIME, &exact);
+    now->tv_sec = exact.tv_sec;
+    now->tv_usec = exact.tv_nsec / 1000;
+    return 0;
 }
