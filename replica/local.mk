@@ -12,6 +12,7 @@ replica_libreplica_a_SOURCES = \
 	replica/inspect.c replica/inspect.h \
 	replica/learner.c \
 	replica/load.c \
+	replica/members.c \
 	replica/output.c \
 	replica/owner.c \
 	replica/read.c \

@@ -101,6 +101,7 @@ void replica_destroy(struct replica *r)
     arena_destroy(r->containers_arena);
     blob_unref(r->super_digest);
     blob_unref(r->ensemble_name);
+    blob_unref(r->members_text);
     mem_free(r);
 }
 
@@ -182,6 +183,8 @@ static void config_copy(struct replica *r, const struct replica_config *config)
         r->ensemble_name = blob_copy(config->ensemble_name);
         r->config.ensemble_name = blob_bytes(r->ensemble_name);
     }
+    r->members_text = blob_copy(config->members_text);
+    r->config.members_text = blob_bytes(r->members_text);
     r->policy = (struct auth_policy){
         .digest_enabled = config->digest_enabled,
         .super_digest = r->config.super_digest,

@@ -31,6 +31,8 @@ struct replica_config {
     bool ttl_nodes, hard_quotas, skip_acl, digest_enabled;
     struct slice super_digest;  /* "super:<base64>" or ptr NULL; copied */
     struct slice ensemble_name; /* ensembleAuthName or ptr NULL; copied */
+    /* What /zookeeper/config is to show when this server leads; copied. */
+    struct slice members_text;
     int64_t container_check_ms, container_never_used_ms;
     uint32_t container_max_per_minute;
     /* Work of one step, about a quarter of a microsecond each; at least 4; 0:

@@ -222,7 +222,8 @@ enum op_index { ZK_OP_MAP(X) OP_INDEX_COUNT };
 
 struct replica {
     struct replica_config config;
-    struct blob *super_digest, *ensemble_name; /* what config points to */
+    /* What config points to. */
+    struct blob *super_digest, *ensemble_name, *members_text;
     struct auth_policy policy;
     uint64_t self_id;
 
@@ -607,6 +608,9 @@ void event_send(struct replica *r, struct conn *conn, enum zk_event_type type,
 void load_begin(struct replica *r);
 void load_chunk(struct replica *r, struct blob *payload);
 void load_end(struct replica *r, zxid_t zxid);
+
+/* ---- members.c: leadership begins, and something can be proposed */
+void members_show(struct replica *r);
 
 /* ---- checkpoint.c, expire.c, containers.c */
 bool checkpoint_due(const struct replica *r);

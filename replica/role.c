@@ -100,6 +100,7 @@ static void lead(struct replica *r)
     replica_log(r, REPLICA_INFO, "leading", "epoch=%u zxid=0x%llx sessions=%zu",
                 zab_epoch(r->zab), (unsigned long long)r->zxid_delivered,
                 session_count(r->sessions));
+    members_show(r);
 }
 
 static void follow(struct replica *r)

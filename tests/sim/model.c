@@ -11,6 +11,7 @@
 
 #define STATES_MAX 256U /* of one path; a power of two */
 #define DEAD_MAX 4096U  /* paths without a node that are remembered */
+#define CONFIG_PATH "/zookeeper/config"
 
 struct path {
     struct map_link link;
@@ -76,7 +77,7 @@ struct model *model_create(void)
 {
     struct model *model = MEM_NEW(struct model);
     struct model_state *state;
-    struct path *root;
+    struct path *root, *config;
 
     map_init(&model->paths, 1);
     map_init(&model->owners, 2);
@@ -88,6 +89,10 @@ struct model *model_create(void)
     state->exists = true;
     state->children = model_hash(SLICE_LITERAL("zookeeper"));
     state->children_count = 1;
+    /* What servers write of their own accord. */
+    config = make_path(model, SLICE_LITERAL(CONFIG_PATH));
+    revived(model, config);
+    next_state(config, 0)->exists = true;
     return model;
 }
 
@@ -291,7 +296,8 @@ const char *model_compare(struct model *model, const struct tree *tree)
          node = znode_walk_next(root, node)) {
         struct slice path = znode_path(node, model->arena);
 
-        if (slice_starts_with(path, SLICE_LITERAL("/zookeeper"))) {
+        if (slice_starts_with(path, SLICE_LITERAL("/zookeeper")) &&
+            !slice_equal(path, SLICE_LITERAL(CONFIG_PATH))) {
             continue;
         }
         seen++;

@@ -15,6 +15,7 @@
 #define WORK_US_MAX 200
 #define RESIGN_US_MAX (2 * SIM_SECOND)
 
+static struct slice members_text(struct sim *sim, struct server *server);
 static void tick(struct sim *sim, struct server *server);
 static void wake(struct sim *sim, struct server *server);
 static void wake_later(struct sim *sim, struct server *server);
@@ -93,6 +94,7 @@ void server_start(struct sim *sim, struct server *server)
     for (size_t i = 0; i < sizeof(config.zab.entropy); i += 8) {
         bytes_store64(config.zab.entropy + i, prng_next(&server->prng));
     }
+    config.members_text = members_text(sim, server);
     durable = disk_durable(server->disk);
     sim_trace(sim, server->id,
               "! start accepted=%u current=%u checkpoint=%u.%u last=%u.%u",
@@ -107,6 +109,17 @@ void server_start(struct sim *sim, struct server *server)
     sim_schedule(sim, sim->now_us, EVENT_TICK, server->id, 0,
                  server->incarnation);
     sim_peer_server_started(sim, server);
+}
+
+/* Files are edited now and then, one server after the other. */
+static struct slice members_text(struct sim *sim, struct server *server)
+{
+    if (sim->options.clients_idle || prng_below(&server->prng, 2) == 0) {
+        return (struct slice){NULL, 0};
+    }
+    return prng_below(&server->prng, 4) != 0
+               ? SLICE_LITERAL("server.1=10.0.0.1:2888:3888\nversion=0")
+               : SLICE_LITERAL("server.1=10.0.0.9:2888:3888\nversion=9");
 }
 
 void server_die(struct sim *sim, struct server *server, bool polite)
