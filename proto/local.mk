@@ -7,6 +7,7 @@ proto_libproto_a_SOURCES = \
 	proto/client_op.c proto/client_op.h \
 	proto/client_records.def proto/client_records.h \
 	proto/frame.c proto/frame.h \
+	proto/hello.c proto/hello.h \
 	proto/jute.c proto/jute.h \
 	proto/pb.c proto/pb.h \
 	proto/peer.c proto/peer.h \
@@ -42,7 +43,8 @@ proto/peer.pb-c.h: proto/peer.pb-c.c
 proto/record.pb-c.h: proto/record.pb-c.c
 	@test -f $@ || { rm -f proto/record.pb-c.c && \
 	$(MAKE) $(AM_MAKEFLAGS) proto/record.pb-c.c; }
-proto/peer.$(OBJEXT) proto/peer_body.$(OBJEXT): proto/peer.pb-c.h
+proto/hello.$(OBJEXT) proto/peer.$(OBJEXT) proto/peer_body.$(OBJEXT): \
+	proto/peer.pb-c.h
 proto/pb.$(OBJEXT) proto/record.$(OBJEXT) proto/txn.$(OBJEXT): \
 	proto/record.pb-c.h
 

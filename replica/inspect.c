@@ -187,6 +187,12 @@ bool inspect_learner(const struct replica *replica, size_t index,
     return true;
 }
 
+bool inspect_cluster_id(const struct replica *replica,
+                        uint8_t id[PEER_CLUSTER_ID_SIZE])
+{
+    return zab_cluster_id(replica->zab, id);
+}
+
 bool inspect_conn_find(const struct replica *replica, uint64_t conn_id,
                        struct inspect_conn *conn)
 {

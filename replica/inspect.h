@@ -75,6 +75,10 @@ struct inspect_learner {
 bool inspect_learner(const struct replica *replica, size_t index,
                      struct inspect_learner *learner);
 
+/* Of the ensemble; false: its history is empty, it belongs to none yet. */
+bool inspect_cluster_id(const struct replica *replica,
+                        uint8_t id[PEER_CLUSTER_ID_SIZE]);
+
 struct inspect_conn {
     uint64_t conn_id;
     uint64_t session_id; /* 0: handshake not done */

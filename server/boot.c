@@ -7,6 +7,7 @@
 #include "base/check.h"
 #include "base/err.h"
 #include "base/log.h"
+#include "base/mem.h"
 #include "server/config.h"
 
 #define ZAB_TICK_MS 20 /* DESIGN 2.10 */
@@ -44,15 +45,30 @@ static int64_t unheard_max_ms(const struct config *config)
     return max > least ? max : least;
 }
 
-/* member is the whole ensemble, and must live until the replica was made. */
-static void zab_from(const struct config *config,
-                     const struct zab_member *member, struct zab_config *zab)
+/* Standalone, a server is alone whatever its line says. Gives. */
+static struct zab_member *make_members(const struct config *config,
+                                       size_t *count)
+{
+    struct zab_member *members;
+
+    *count = config->ensemble ? config->servers_count : 1;
+    members = MEM_ARRAY(struct zab_member, *count);
+    if (!config->ensemble) {
+        members[0] = (struct zab_member){.id = config->my_id, .voter = true};
+        return members;
+    }
+    for (size_t i = 0; i < *count; i++) {
+        members[i].id = config->servers[i].id;
+        members[i].voter = !config->servers[i].observer;
+    }
+    return members;
+}
+
+static void zab_from(const struct config *config, struct zab_config *zab)
 {
     int64_t init = config->init_limit > 0 ? config->init_limit : INIT_LIMIT;
 
-    zab->self_id = member->id;
-    zab->members = member;
-    zab->members_count = 1;
+    zab->self_id = config->my_id;
     zab->ticks_init_max = zab_ticks(init * config->tick_ms);
     zab->ticks_sync_max = zab_ticks(unheard_max_ms(config));
     zab->ticks_heartbeat = zab_ticks(config->leader_heartbeat_ms);
@@ -112,17 +128,15 @@ int boot_open(const struct config *config, struct store **store,
                                           .log_dir = config->log_dir,
                                           .segment_size = config->segment_size,
                                           .reserve_size = config->disk_reserve,
-                                          .sync = config->force_sync};
-    const struct zab_member self = {.id = config->my_id, .voter = true};
+                                          .sync = config->force_sync,
+                                          .set_aside = config->ensemble};
     struct replica_config how = {0};
+    struct zab_member *members;
     char error[512] = "";
     int err;
 
     *store = NULL;
     *replica = NULL;
-    if (config->servers_count > 1) {
-        return start_failed("not supported yet: an ensemble of servers");
-    }
     if (!config->data_dir_autocreate && access(config->data_dir, F_OK) != 0) {
         return start_failed("the data directory does not exist, and "
                             "datadir.autocreate is off");
@@ -132,8 +146,11 @@ int boot_open(const struct config *config, struct store **store,
         (void)start_failed(error[0] != '\0' ? error : err_text(err));
         return err;
     }
-    zab_from(config, &self, &how.zab);
+    members = make_members(config, &how.zab.members_count);
+    how.zab.members = members;
+    zab_from(config, &how.zab);
     replica_from(config, &how);
     *replica = replica_create(&how, store_durable(*store));
+    mem_free(members);
     return 0;
 }

@@ -22,7 +22,13 @@ server_libserver_a_SOURCES = \
 	server/net_internal.h \
 	server/net_listen.c \
 	server/net_output.c \
-	server/net_word.c
+	server/net_peer.c server/net_peer.h \
+	server/net_word.c \
+	server/peer_accept.c \
+	server/peer_dial.c \
+	server/peer_hello.c \
+	server/peer_internal.h \
+	server/peer_link.c
 server_libs = server/libserver.a $(replica_libs) $(store_libs) \
 	$(EVENT_LIBS) -lpthread
 

@@ -13,11 +13,13 @@
 #include "base/err.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "replica/inspect.h"
 #include "server/admin.h"
 #include "server/boot.h"
 #include "server/config.h"
 #include "server/disk.h"
 #include "server/net.h"
+#include "server/net_peer.h"
 
 #define TICK_MS 20
 /* One wake-up takes in so much, and no more. */
@@ -25,6 +27,7 @@
 #define OUTPUT_MAX ((size_t)4 * 1024 * 1024)
 #define TIME_MAX_US 5000
 #define LOOK_AT_CLOCK_EVERY 8 /* inputs */
+#define HAND_OVER_MS_MAX 1000 /* then the others find out by themselves */
 /* No step may take longer, DESIGN 2.17; a sanitizer makes everything slower. */
 #if defined(__has_feature)
 #if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
@@ -50,6 +53,7 @@ struct loop {
     struct replica *replica;
     struct disk *disk;
     struct net_client *clients;
+    struct net_peer *peers; /* NULL: there are none */
     struct admin_state admin;
     struct replica_effects effects;
     struct store_op *ops; /* of one wake-up */
@@ -74,7 +78,8 @@ struct loop {
     bool space_low, space_known;
 
     bool stopping;
-    int failure;                             /* ERR_*, logged */
+    int64_t handing_over_since_ms; /* monotonic; 0: not asked to end */
+    int failure;                   /* ERR_*, logged */
     void (*ready)(void *arg, uint16_t port); /* NULL when called */
     void *ready_arg;
 };
@@ -84,7 +89,7 @@ static void on_signal(evutil_socket_t fd, short what, void *arg);
 static void on_disk_done(void *arg, struct store_result *results, size_t count);
 static void read_clocks(struct loop *loop);
 static void section_end(struct loop *loop);
-static void carry_out(struct loop *loop);
+static void end_when_handed_over(struct loop *loop);
 
 int loop_create(const struct config *config, struct loop **loop)
 {
@@ -106,6 +111,9 @@ int loop_create(const struct config *config, struct loop **loop)
     if (err == 0) {
         made->disk = disk_start(made->base, store, on_disk_done, made);
         disk_warn_above(made->disk, config->sync_warning_ms);
+        err = net_peer_open(made->base, config, made, &made->peers);
+    }
+    if (err == 0) {
         err = net_client_listen(made->base, config, made, &made->clients);
     }
     if (err != 0) {
@@ -128,6 +136,7 @@ void loop_destroy(struct loop *loop)
         return;
     }
     net_client_close(loop->clients);
+    net_peer_close(loop->peers);
     disk_stop(loop->disk);
     replica_effects_finish(&loop->effects);
     replica_destroy(loop->replica);
@@ -139,7 +148,8 @@ void loop_destroy(struct loop *loop)
 static bool has_work(const struct loop *loop)
 {
     return replica_has_work(loop->replica) ||
-           net_client_has_work(loop->clients) || loop->effects.count > 0;
+           net_client_has_work(loop->clients) ||
+           net_peer_has_work(loop->peers) || loop->effects.count > 0;
 }
 
 /* One wake-up: everything that happened is stepped, then everything wanted is
@@ -155,6 +165,8 @@ static void wake_up(struct loop *loop)
     loop->inputs = 0;
     if (busy) {
         read_clocks(loop);
+        loop->section = "peers_waiting";
+        net_peer_work(loop->peers);
         loop->section = "clients_waiting";
         net_client_work(loop->clients);
         section_end(loop);
@@ -169,8 +181,9 @@ static void wake_up(struct loop *loop)
     if (loop->fresh) {
         section_end(loop);
     }
-    if (loop->failure == 0) {
-        carry_out(loop);
+    loop_carry_out(loop);
+    if (loop->handing_over_since_ms != 0) {
+        end_when_handed_over(loop);
     }
 }
 
@@ -186,8 +199,9 @@ int loop_run(struct loop *loop, void (*ready)(void *arg, uint16_t port),
     CHECK(event_add(&loop->terminate, NULL) == 0);
     CHECK(event_add(&loop->interrupt, NULL) == 0);
     loop->tick_due_ms = clock_monotonic_ms() + TICK_MS;
+    net_peer_serve(loop->peers);
     loop_input(loop, &first); /* the start does not wait for a timer */
-    carry_out(loop);
+    loop_carry_out(loop);
     while (!loop->stopping && loop->failure == 0) {
         wake_up(loop);
     }
@@ -394,8 +408,26 @@ static void on_signal(evutil_socket_t fd, short what, void *arg)
 
     (void)what;
     log_event(LOG_INFO, "stopping", "signal=%d", (int)fd);
+    if (loop->peers == NULL || loop->handing_over_since_ms != 0) {
+        loop_stop(loop); /* nobody to hand over to, or asked for twice */
+        return;
+    }
     loop_input(loop, &input);
-    loop_stop(loop);
+    loop->handing_over_since_ms = clock_monotonic_ms();
+}
+
+/* A leader is one until its learners have everything; then they must be told,
+ * before our end takes it back. The others have nothing to hand over. */
+static void end_when_handed_over(struct loop *loop)
+{
+    struct inspect_server server;
+    int64_t took_ms = clock_monotonic_ms() - loop->handing_over_since_ms;
+
+    inspect_server(loop->replica, &server);
+    if (took_ms > HAND_OVER_MS_MAX ||
+        (server.role != ZAB_LEADING && !net_peer_is_closing(loop->peers))) {
+        loop_stop(loop);
+    }
 }
 
 static void on_disk_done(void *arg, struct store_result *results, size_t count)
@@ -447,10 +479,15 @@ static void carry_out_one(struct loop *loop, struct replica_effect *e)
         case REPLICA_RESUME_CLIENT:
         case REPLICA_FATAL:
             break;
-        case REPLICA_SEND_PEER: /* an ensemble of one has none */
+        case REPLICA_SEND_PEER:
+            net_peer_send(loop->peers, e->link, e->peers, &e->message);
+            break;
         case REPLICA_CONNECT_PEER:
+            net_peer_connect(loop->peers, e->peers, e->why);
+            break;
         case REPLICA_DROP_PEER:
-            UNREACHABLE();
+            net_peer_drop(loop->peers, e->link, e->peers, e->why);
+            break;
         case REPLICA_STORE:
             loop->ops = mem_grow(loop->ops, &loop->ops_capacity,
                                  loop->ops_count + 1, sizeof(*loop->ops));
@@ -466,10 +503,12 @@ static void carry_out_one(struct loop *loop, struct replica_effect *e)
     }
 }
 
-/* The disk first: it works while the sockets are written. */
-static void carry_out(struct loop *loop)
+/* The disk first: it works while the sockets are written. Then the peers: their
+ * disks have to work, too. */
+void loop_carry_out(struct loop *loop)
 {
-    if (loop->effects.count == 0 && !net_client_has_work(loop->clients)) {
+    if (loop->failure != 0 ||
+        (loop->effects.count == 0 && !net_client_has_work(loop->clients))) {
         return;
     }
     section_begin(loop, "carry_out", clock_monotonic_us());
@@ -478,9 +517,15 @@ static void carry_out(struct loop *loop)
         carry_out_one(loop, &loop->effects.items[i]);
     }
     disk_submit(loop->disk, loop->ops, loop->ops_count);
+    net_peer_flush(loop->peers);
     net_client_flush(loop->clients);
     replica_effects_clear(&loop->effects);
     section_end(loop);
+}
+
+bool loop_cluster_id(const struct loop *loop, uint8_t *id)
+{
+    return inspect_cluster_id(loop->replica, id);
 }
 
 /* ---- for admin.c ---- */
@@ -503,6 +548,11 @@ const struct config *loop_config(const struct loop *loop)
 struct net_client *loop_clients(struct loop *loop)
 {
     return loop->clients;
+}
+
+struct net_peer *loop_peers(struct loop *loop)
+{
+    return loop->peers;
 }
 
 struct disk *loop_disk(struct loop *loop)

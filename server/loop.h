@@ -8,6 +8,7 @@ struct loop;
 struct config;
 struct event_base;
 struct net_client;
+struct net_peer;
 struct disk;
 struct admin_state;
 
@@ -25,17 +26,24 @@ void loop_stop(struct loop *loop);
  * wake-up are carried out together at its end. now_ms and wall_ms are filled in
  * here. */
 void loop_input(struct loop *loop, struct replica_input *input);
+/* All effects so far, at once: for what changes whom they reach. */
+void loop_carry_out(struct loop *loop);
 
 /* This wake-up has taken in or brought out enough: whoever feeds it goes on in
  * the next, so that timers and other sockets get their turn. */
 bool loop_full(struct loop *loop);
 bool loop_half_full(struct loop *loop);
 
+/* For hellos between servers: the ensemble's id (16 bytes); false: this server
+ * has no history, it belongs to none yet. */
+bool loop_cluster_id(const struct loop *loop, uint8_t *id);
+
 /* For admin.c. */
 struct replica *loop_replica(struct loop *loop);
 struct event_base *loop_base(struct loop *loop);
 const struct config *loop_config(const struct loop *loop);
 struct net_client *loop_clients(struct loop *loop);
+struct net_peer *loop_peers(struct loop *loop); /* NULL: standalone */
 struct disk *loop_disk(struct loop *loop);
 struct admin_state *loop_admin(struct loop *loop);
 int64_t loop_now_ms(const struct loop *loop); /* of this wake-up, monotonic */

@@ -171,6 +171,12 @@ zxid_t zab_logged(const struct zab *zab)
     return zab->logged;
 }
 
+bool zab_cluster_id(const struct zab *zab, uint8_t id[PEER_CLUSTER_ID_SIZE])
+{
+    memcpy(id, zab->cluster_id, PEER_CLUSTER_ID_SIZE);
+    return !zab_blank(zab) && zab->logged != 0;
+}
+
 const char *zab_phase_name(const struct zab *zab)
 {
     static const char *const names[ZAB_PHASES_COUNT] = {
