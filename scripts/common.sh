@@ -1,3 +1,4 @@
+# shellcheck shell=sh disable=SC2154
 # Shared by quickstart and runtests: installing what is missing, building out
 # of tree. Sourced with $root set to the source tree.
 
@@ -34,6 +35,7 @@ need() {
     fi
     log=$(mktemp)
     # A machine may never have fetched the package lists.
+    # shellcheck disable=SC2086 # words
     if ! $as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y \
         --no-install-recommends $missing >"$log" 2>&1; then
         { $as_root apt-get update &&

@@ -1,1 +1,2 @@
 EXTRA_DIST += tests/interop/test_smoke.py
+EXTRA_DIST += tests/interop/test_quickstart.py
