@@ -4,6 +4,7 @@
 #include <sys/random.h>
 #include <unistd.h>
 
+#include "base/buf.h"
 #include "base/check.h"
 #include "base/err.h"
 #include "base/log.h"
@@ -132,6 +133,7 @@ int boot_open(const struct config *config, struct store **store,
                                           .set_aside = config->ensemble};
     struct replica_config how = {0};
     struct zab_member *members;
+    struct buf members_text = {0};
     char error[512] = "";
     int err;
 
@@ -150,7 +152,10 @@ int boot_open(const struct config *config, struct store **store,
     how.zab.members = members;
     zab_from(config, &how.zab);
     replica_from(config, &how);
+    config_members_text(config, &members_text);
+    how.members_text = buf_bytes(&members_text);
     *replica = replica_create(&how, store_durable(*store));
+    buf_finish(&members_text);
     mem_free(members);
     return 0;
 }
