@@ -32,6 +32,7 @@ enum bench_to {
     BENCH_TO_LEADER,
     BENCH_TO_FOLLOWERS,
     BENCH_TO_OBSERVERS,
+    BENCH_TO_FIRST, /* of the list */
 };
 
 struct bench_server {
@@ -47,7 +48,7 @@ struct bench_servers {
     size_t count, targets_count;
 };
 
-/* hosts: "a:1,b:2,[::1]:3", resolved; with a to other than ALL, each is asked
+/* hosts: "a:1,b:2,[::1]:3", resolved; with a to that names a role each is asked
  * (srvr) what it is. 0, or 1 after a message. */
 int bench_servers_find(struct bench_servers *servers, const char *hosts,
                        enum bench_to to);

@@ -79,7 +79,7 @@ static bool ask_mode(const struct bench_server *server, char *mode, size_t size)
     return true;
 }
 
-static bool is_target(const struct bench_server *server, enum bench_to to)
+static bool has_role(const struct bench_server *server, enum bench_to to)
 {
     static const char *const modes[] = {
         [BENCH_TO_LEADER] = "leader",
@@ -88,17 +88,30 @@ static bool is_target(const struct bench_server *server, enum bench_to to)
     };
     char mode[32];
 
-    if (to == BENCH_TO_ALL) {
-        return true;
-    }
     return ask_mode(server, mode, sizeof(mode)) && strcmp(mode, modes[to]) == 0;
+}
+
+static bool is_target(const struct bench_servers *servers, size_t at,
+                      enum bench_to to)
+{
+    switch (to) {
+        case BENCH_TO_ALL:
+            return true;
+        case BENCH_TO_FIRST:
+            return at == 0;
+        case BENCH_TO_LEADER:
+        case BENCH_TO_FOLLOWERS:
+        case BENCH_TO_OBSERVERS:
+            return has_role(&servers->items[at], to);
+    }
+    return false;
 }
 
 /* Those that get connections to the front. */
 static int choose(struct bench_servers *servers, enum bench_to to)
 {
     for (size_t i = 0; i < servers->count; i++) {
-        if (is_target(&servers->items[i], to)) {
+        if (is_target(servers, i, to)) {
             struct bench_server target = servers->items[i];
 
             servers->items[i] = servers->items[servers->targets_count];

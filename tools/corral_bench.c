@@ -34,8 +34,8 @@ static const char usage[] =
     "  -s, --server HOST:PORT[,HOST:PORT...]\n"
     "                           127.0.0.1:2181; connections go to each in "
     "turn\n"
-    "      --to WHOM            of these, to the leader, the followers, the\n"
-    "                           observers only: all\n"
+    "      --to WHOM            of these, only to the leader, the followers,\n"
+    "                           the observers, the first of the list: all\n"
     "  -c, --connections N      10\n"
     "  -d, --depth N            requests on their way on each connection: 1\n"
     "  -b, --size BYTES         of a key's data: 100\n"
@@ -140,14 +140,14 @@ static double real(const char *text, double min, double max)
 static enum bench_to whom(const char *text)
 {
     static const char *const names[] = {"all", "leader", "followers",
-                                        "observers"};
+                                        "observers", "first"};
 
     for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
         if (strcmp(text, names[i]) == 0) {
             return (enum bench_to)i;
         }
     }
-    complain("all, leader, followers or observers", text);
+    complain("all, leader, followers, observers or first", text);
 }
 
 static void take_pids(struct bench_pids *pids, const char *text)
