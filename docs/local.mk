@@ -6,6 +6,7 @@ dist_doc_DATA = \
 	docs/configuration.md \
 	docs/differences.md \
 	docs/disk-format.md \
+	docs/ensembles.md \
 	docs/operations.md \
 	docs/peer-protocol.md \
 	docs/plan.md \
