@@ -32,7 +32,14 @@ fuzz-targets: $(fuzz_programs)
 EXTRA_DIST += \
 	bench/compare.py \
 	tests/chaos/bitflip.py \
+	tests/chaos/checkers.py \
+	tests/chaos/checkers_linear.py \
+	tests/chaos/checkers_nodes.py \
+	tests/chaos/checkers_order.py \
+	tests/chaos/checkers_session.py \
+	tests/chaos/checkers_watch.py \
 	tests/chaos/cluster.py \
+	tests/chaos/history.py \
 	tests/chaos/load.py \
 	tests/chaos/nemesis.py \
 	tests/chaos/netns.py \
@@ -40,6 +47,10 @@ EXTRA_DIST += \
 	tests/chaos/shim_disk.py \
 	tests/chaos/store_mutants.py \
 	tests/chaos/trees.py \
+	tests/chaos/workload.py \
+	tests/chaos/workload_actors.py \
+	tests/chaos/workload_kazoo.py \
+	tests/chaos/workload_loop.py \
 	tests/interop/apache_server.py \
 	tests/interop/corral_server.py \
 	tests/interop/differential.py \
