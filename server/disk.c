@@ -5,6 +5,7 @@
 #include <event2/event_struct.h>
 #include <pthread.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <sys/eventfd.h>
 #include <time.h>
@@ -57,6 +58,7 @@ struct disk {
     struct store_result *passed; /* loop thread only: what done gets */
     size_t passed_capacity;
     pthread_t thread;
+    atomic_uint_fast64_t moves; /* odd: at work */
 
     pthread_mutex_t mutex; /* over the rest of the block */
     pthread_cond_t work;
@@ -203,6 +205,12 @@ size_t disk_queued(struct disk *disk)
     return disk->queued;
 }
 
+bool disk_pulse(struct disk *disk, uint64_t *moves)
+{
+    *moves = atomic_load(&disk->moves);
+    return *moves % 2 == 1;
+}
+
 struct store *disk_store(struct disk *disk)
 {
     return disk->store;
@@ -288,7 +296,9 @@ static void run_some(struct disk *disk, struct lane *lane, size_t count)
         disk->ops[i] = lane->items[lane->first + i].op;
     }
     memset(disk->results, 0, count * sizeof(*disk->results));
+    atomic_fetch_add(&disk->moves, 1);
     store_run(disk->store, disk->ops, count, disk->results);
+    atomic_fetch_add(&disk->moves, 1);
     for (size_t i = 0; i < count; i++) {
         if (disk->results[i].err == ERR_IO) {
             log_event(LOG_ERROR, "disk_failed", "reason=\"%s\"",
@@ -406,12 +416,14 @@ static void look_at_space(struct disk *disk, bool idle)
     struct store_space space;
 
     disk->idle_ms = clock_monotonic_ms();
+    atomic_fetch_add(&disk->moves, 1);
     if (idle && store_idle(disk->store) != 0) {
         log_event(LOG_ERROR, "disk_failed", "reason=\"%s\"",
                   store_failure(disk->store));
         _exit(EXIT_FAILURE);
     }
     store_space(disk->store, &space);
+    atomic_fetch_add(&disk->moves, 1);
     CHECK(pthread_mutex_lock(&disk->mutex) == 0);
     disk->space = space;
     CHECK(pthread_mutex_unlock(&disk->mutex) == 0);

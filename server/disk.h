@@ -22,6 +22,9 @@ void disk_stop(struct disk *disk); /* finishes what was submitted, joins,
 void disk_submit(struct disk *disk, const struct store_op *ops, size_t count);
 /* A line in the log for each batch of the log that takes longer; 0: never. */
 void disk_warn_above(struct disk *disk, int64_t ms);
+/* For the watchdog, from any thread: is it at work, and how often has it begun
+ * or ended something? */
+bool disk_pulse(struct disk *disk, uint64_t *moves);
 size_t disk_queued(struct disk *disk);       /* ops not yet answered */
 struct store *disk_store(struct disk *disk); /* for store_stats() only */
 void disk_space(struct disk *disk, struct store_space *space); /* as last

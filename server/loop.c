@@ -20,6 +20,7 @@
 #include "server/disk.h"
 #include "server/net.h"
 #include "server/net_peer.h"
+#include "server/watchdog.h"
 
 #define TICK_MS 20
 /* One wake-up takes in so much, and no more. */
@@ -27,6 +28,7 @@
 #define OUTPUT_MAX ((size_t)4 * 1024 * 1024)
 #define TIME_MAX_US 5000
 #define LOOK_AT_CLOCK_EVERY 8 /* inputs */
+#define STALL_MS_LEAST 5000
 #define HAND_OVER_MS_MAX 1000 /* then the others find out by themselves */
 /* No step may take longer, DESIGN 2.17; a sanitizer makes everything slower. */
 #if defined(__has_feature)
@@ -77,6 +79,7 @@ struct loop {
     uint64_t space_free; /* as last reported */
     bool space_low, space_known;
 
+    struct watchdog *watchdog; /* while it runs */
     bool stopping;
     int64_t handing_over_since_ms; /* monotonic; 0: not asked to end */
     int failure;                   /* ERR_*, logged */
@@ -187,6 +190,15 @@ static void wake_up(struct loop *loop)
     }
 }
 
+/* ZooKeeper's syncLimit: behind it nobody waits for us any more. A small one,
+ * as tests have it, is no measure of what a machine may do in between. */
+static int64_t stall_ms_max(const struct config *config)
+{
+    int64_t max_ms = (int64_t)config->sync_limit * config->tick_ms;
+
+    return max_ms > STALL_MS_LEAST ? max_ms : STALL_MS_LEAST;
+}
+
 int loop_run(struct loop *loop, void (*ready)(void *arg, uint16_t port),
              void *arg)
 {
@@ -202,9 +214,13 @@ int loop_run(struct loop *loop, void (*ready)(void *arg, uint16_t port),
     net_peer_serve(loop->peers);
     loop_input(loop, &first); /* the start does not wait for a timer */
     loop_carry_out(loop);
+    loop->watchdog = watchdog_start(loop->disk, stall_ms_max(loop->config),
+                                    loop->config->ensemble);
     while (!loop->stopping && loop->failure == 0) {
         wake_up(loop);
+        watchdog_loop_moved(loop->watchdog);
     }
+    watchdog_stop(loop->watchdog);
     (void)event_del(&loop->tick);
     (void)event_del(&loop->terminate);
     (void)event_del(&loop->interrupt);

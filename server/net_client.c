@@ -20,7 +20,8 @@
 #define SWEEP_CLOSES_MAX 200 /* per sweep: a mass of dead must not stall us */
 /* Descriptors left to the disk, LevelDB and standard streams. */
 #define FDS_RESERVED ((size_t)160)
-#define FD_BITS 24 /* of a connection id */
+#define FDS_PEERS ((size_t)384) /* of an ensemble: links, strangers */
+#define FD_BITS 24              /* of a connection id */
 #define NOTE_EVERY_MS 1000
 
 static void on_accept(evutil_socket_t fd, short what, void *arg);
@@ -31,12 +32,13 @@ static void conn_free(struct net_client *net, struct net_conn *conn);
 static size_t connections_max(const struct config *config)
 {
     struct rlimit limit;
-    size_t fds;
+    size_t fds, reserved = FDS_RESERVED;
 
     CHECK(getrlimit(RLIMIT_NOFILE, &limit) == 0);
     fds = limit.rlim_cur > (rlim_t)1 << FD_BITS ? (size_t)1 << FD_BITS
                                                 : (size_t)limit.rlim_cur;
-    fds = fds > FDS_RESERVED * 2 ? fds - FDS_RESERVED : fds / 2;
+    reserved += config->ensemble ? FDS_PEERS : 0;
+    fds = fds > reserved * 2 ? fds - reserved : fds / 2;
     return config->conns_max != 0 && config->conns_max < fds ? config->conns_max
                                                              : fds;
 }
