@@ -31,6 +31,8 @@ fuzz-targets: $(fuzz_programs)
 
 EXTRA_DIST += \
 	bench/compare.py \
+	bench/failover.py \
+	bench/rig.py \
 	tests/chaos/bitflip.py \
 	tests/chaos/checkers.py \
 	tests/chaos/checkers_linear.py \

@@ -29,7 +29,7 @@ struct writer {
     struct gap *gap;
     struct bench_conn *conn;
     struct event *retry;
-    uint64_t key, server;
+    uint64_t key, server, step;
     uint64_t tried;     /* servers, since it was open */
     struct item *items; /* a circle: due, not acknowledged */
     size_t first, count, capacity;
@@ -431,7 +431,8 @@ static void on_closed(struct bench_conn *conn)
 {
     struct writer *writer = conn->owner;
 
-    writer->server = (writer->server + 1) % writer->gap->options->servers.count;
+    writer->server =
+        (writer->server + writer->step) % writer->gap->options->servers.count;
     writer->tried++;
     lost(writer);
 }
@@ -604,6 +605,11 @@ static void open_all(struct gap *gap)
         writer->key = i;
         writer->version = -1;
         writer->server = i % options->servers.targets_count;
+        /* Clients shuffle their lists: not all shall run into the same
+         * frozen server. */
+        writer->step = i / options->servers.targets_count % 2 == 0
+                           ? 1
+                           : options->servers.count - 1;
         writer->conn = bench_conn_create(gap->base, &events, writer);
         writer->retry = event_new(gap->base, -1, 0, on_retry, writer);
     }
