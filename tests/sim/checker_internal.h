@@ -31,9 +31,10 @@ struct entry {
 struct reign {
     unsigned leader; /* 0: nobody yet */
     uint32_t life;
-    bool broadcast; /* it has proposed */
-    bool in_place;  /* it led the one before too */
-    zxid_t initial; /* what it had before its first own proposal */
+    bool broadcast;   /* it has proposed */
+    bool in_place;    /* it led the one before too */
+    zxid_t initial;   /* what it had before its first own proposal */
+    zxid_t committed; /* the last one that was committed in it */
     struct entry *entries;
     size_t count, capacity;
 };

@@ -10,6 +10,7 @@ static void proposed(struct checker *c, unsigned server,
                      int64_t now_ms);
 static bool majority_has(const struct checker *c, zxid_t zxid);
 static bool commit(struct checker *c, unsigned server, zxid_t zxid);
+static zxid_t committed_before(const struct checker *c, uint32_t epoch);
 
 struct reign *checker_log_reign(struct checker *c, uint32_t epoch)
 {
@@ -161,11 +162,12 @@ void checker_log_leader(struct checker *c, unsigned server, uint32_t epoch)
 {
     const struct server *s = &c->servers[server];
     struct reign *reign = checker_log_reign(c, epoch);
-    zxid_t last = runs_last(&c->committed);
+    zxid_t last;
 
     if (reign == NULL) {
         return;
     }
+    last = committed_before(c, epoch);
     if (reign->leader != 0) {
         if (reign->leader != server || reign->life != s->life) {
             sim_fail(c->sim,
@@ -177,9 +179,8 @@ void checker_log_leader(struct checker *c, unsigned server, uint32_t epoch)
     }
     reign->leader = server;
     reign->life = s->life;
-    if (zxid_epoch(last) < epoch &&
-        (!checker_has(c, &s->asked, last) ||
-         !runs_agree(&s->asked, &c->committed, last))) {
+    if (!checker_has(c, &s->asked, last) ||
+        !runs_agree(&s->asked, &c->committed, last)) {
         sim_fail(c->sim,
                  "CommittedLost: server %u leads epoch %u without 0x%llx, "
                  "which is committed",
@@ -271,6 +272,7 @@ static bool majority_has(const struct checker *c, zxid_t zxid)
 static bool commit(struct checker *c, unsigned server, zxid_t zxid)
 {
     struct entry *entry = checker_log_entry(c, zxid);
+    struct reign *reign;
     const char *wrong;
     struct txn txn;
 
@@ -294,6 +296,11 @@ static bool commit(struct checker *c, unsigned server, zxid_t zxid)
                  (unsigned long long)zxid, c->broadcast_epoch);
         return false;
     }
+    reign = checker_log_reign(c, c->servers[server].current_asked);
+    if (reign == NULL) {
+        return false;
+    }
+    reign->committed = zxid;
     (void)runs_append(&c->committed, zxid);
     arena_reset(c->arena);
     CHECK(txn_decode(blob_bytes(entry->payload), c->arena, &txn) == 0);
@@ -305,4 +312,18 @@ static bool commit(struct checker *c, unsigned server, zxid_t zxid)
         return false;
     }
     return true;
+}
+
+/* The first to say that something is committed is the leader that did it, in
+ * its own epoch, whichever epoch it is of. A leader that slept need not have
+ * what a later one committed meanwhile: nobody takes up its epoch any more. */
+static zxid_t committed_before(const struct checker *c, uint32_t epoch)
+{
+    while (epoch > 0) {
+        epoch--;
+        if (epoch < c->reigns_count && c->reigns[epoch].committed != 0) {
+            return c->reigns[epoch].committed;
+        }
+    }
+    return 0;
 }
