@@ -97,7 +97,7 @@ enum replica_effect_type {
                            * mesh itself */
     REPLICA_DROP_PEER,    /* this link; why */
     REPLICA_STORE,
-    REPLICA_SERVING, /* on: the listeners may open; off: hold new ones */
+    REPLICA_SERVING, /* on: the listeners open, at the latest; it may go off */
     REPLICA_LOG,     /* a line for the log: level, event and text */
     REPLICA_FATAL,   /* end the process: the text says why */
 };

@@ -212,6 +212,9 @@ int loop_run(struct loop *loop, void (*ready)(void *arg, uint16_t port),
     CHECK(event_add(&loop->interrupt, NULL) == 0);
     loop->tick_due_ms = clock_monotonic_ms() + TICK_MS;
     net_peer_serve(loop->peers);
+    if (loop->peers != NULL) { /* a quorum may be long in coming */
+        net_client_serve(loop->clients);
+    }
     loop_input(loop, &first); /* the start does not wait for a timer */
     loop_carry_out(loop);
     loop->watchdog = watchdog_start(loop->disk, stall_ms_max(loop->config),
@@ -461,9 +464,13 @@ static void on_disk_done(void *arg, struct store_result *results, size_t count)
 
 /* ---- out ---- */
 
+/* Once open, the listener stays so: without a leader handshakes are held or
+ * turned away by the replica, and operators are told so. */
 static void serve(struct loop *loop, bool on)
 {
-    net_client_serve(loop->clients, on);
+    if (on) {
+        net_client_serve(loop->clients);
+    }
     if (on && loop->ready != NULL) {
         (void)malloc_trim(0); /* what loading the tree took and gave back */
         loop->ready(loop->ready_arg, net_client_port(loop->clients));

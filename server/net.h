@@ -21,7 +21,7 @@ int net_client_listen(struct event_base *base, const struct config *config,
                       struct loop *loop, struct net_client **net);
 void net_client_close(struct net_client *net); /* NULL is fine */
 uint16_t net_client_port(const struct net_client *net);
-void net_client_serve(struct net_client *net, bool on);
+void net_client_serve(struct net_client *net); /* from now on */
 /* The frame must live until net_client_flush(); unknown id is fine. */
 void net_client_send(struct net_client *net, uint64_t conn_id,
                      struct slice frame);

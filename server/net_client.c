@@ -115,15 +115,10 @@ uint16_t net_client_port(const struct net_client *net)
     return net->port;
 }
 
-void net_client_serve(struct net_client *net, bool on)
+void net_client_serve(struct net_client *net)
 {
-    net->serving = on;
     (void)event_del(&net->pause);
-    if (on) {
-        CHECK(event_add(&net->listener, NULL) == 0);
-    } else {
-        (void)event_del(&net->listener);
-    }
+    CHECK(event_add(&net->listener, NULL) == 0);
 }
 
 void net_client_stop(struct net_client *net, uint64_t conn_id)
@@ -228,9 +223,7 @@ static void on_pause_over(evutil_socket_t fd, short what, void *arg)
 
     (void)fd;
     (void)what;
-    if (net->serving) {
-        CHECK(event_add(&net->listener, NULL) == 0);
-    }
+    CHECK(event_add(&net->listener, NULL) == 0);
 }
 
 static struct net_address *address_of(struct net_client *net,

@@ -113,7 +113,6 @@ struct net_client {
     struct loop *loop;
     struct event listener, pause, sweep;
     int listen_fd, reserve_fd;
-    bool serving;
     uint16_t port;
     uint64_t serial;
     struct net_conn **slots; /* by fd */

@@ -161,7 +161,7 @@ int rig_listen(struct loop *loop)
     int err = net_client_listen(loop->base, &loop->config, loop, &loop->net);
 
     if (err == 0) {
-        net_client_serve(loop->net, true);
+        net_client_serve(loop->net);
     }
     return err;
 }
