@@ -103,15 +103,16 @@ static struct checkpoint_reader *begin(struct checkpoint *checkpoint,
     *reader = (struct checkpoint_reader){
         .owner = op->owner,
         .id = op->reader_id,
-        .generation = checkpoint->generation,
+        .generation = checkpoint->live.generation,
         .zxid = checkpoint->zxid, /* nothing is written while we are here */
-        .snapshot = leveldb_create_snapshot(checkpoint->db),
+        .snapshot = leveldb_create_snapshot(checkpoint->live.db),
         .options = leveldb_readoptions_create(),
     };
     leveldb_readoptions_set_verify_checksums(reader->options, 1);
     leveldb_readoptions_set_fill_cache(reader->options, 0);
     leveldb_readoptions_set_snapshot(reader->options, reader->snapshot);
-    reader->iterator = leveldb_create_iterator(checkpoint->db, reader->options);
+    reader->iterator =
+        leveldb_create_iterator(checkpoint->live.db, reader->options);
     seek(checkpoint, reader);
     return reader;
 }
@@ -166,7 +167,7 @@ static int put_entry(struct checkpoint *checkpoint,
     memcpy(to + 1, key + KEY_HEADER, key_len - KEY_HEADER);
     plain = buf_bytes(&checkpoint->key);
     if (record_open(plain, sealed, &inside) != 0) {
-        return volume_damage(checkpoint->volume, checkpoint->dir, 0,
+        return volume_damage(checkpoint->volume, checkpoint->live.dir, 0,
                              "a record of the checkpoint fails its checksum");
     }
     record_put_raw(list, plain, sealed);
@@ -186,7 +187,7 @@ static void let_go(struct checkpoint *checkpoint,
 {
     if (reader->iterator != NULL) {
         leveldb_iter_destroy(reader->iterator);
-        leveldb_release_snapshot(checkpoint->db, reader->snapshot);
+        leveldb_release_snapshot(checkpoint->live.db, reader->snapshot);
         leveldb_readoptions_destroy(reader->options);
         reader->iterator = NULL;
     }

@@ -26,6 +26,8 @@ int store_examine(struct store *store)
     if (err != 0 && store->state.generation == 0) {
         return err; /* nothing else can be read without it */
     }
+    checkpoint_find(&store->volume, store->state.generation,
+                    store->checkpoint_dir);
     next = log_scan(&store->log, &store->volume, &store->state);
     err = worse(err, next);
     if (err == 0) {
@@ -141,18 +143,22 @@ static int without_state(struct store *store)
 
 static bool has_data(const struct store *store)
 {
-    const char *name;
-    DIR *dir = opendir(store->volume.log_dir);
-    bool found = access(store->checkpoint_dir, F_OK) == 0;
+    const char *const dirs[] = {store->volume.data_dir, store->volume.log_dir};
+    bool found = false;
 
-    if (dir == NULL) {
-        return found;
+    for (size_t i = 0; i < 2; i++) {
+        DIR *dir = opendir(dirs[i]);
+        const char *name;
+
+        while (dir != NULL && (name = file_next(dir)) != NULL) {
+            found = found || checkpoint_is_name(name) ||
+                    (strncmp(name, "log.", 4) == 0 &&
+                     strcmp(name, "log.next") != 0);
+        }
+        if (dir != NULL) {
+            (void)closedir(dir);
+        }
     }
-    while ((name = file_next(dir)) != NULL) {
-        found = found || (strncmp(name, "log.", 4) == 0 &&
-                          strcmp(name, "log.next") != 0);
-    }
-    (void)closedir(dir);
     return found;
 }
 

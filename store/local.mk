@@ -3,6 +3,7 @@ store_libstore_a_SOURCES = \
 	store/checkpoint.c store/checkpoint.h \
 	store/checkpoint_copy.c \
 	store/checkpoint_read.c \
+	store/checkpoint_stage.c \
 	store/examine.c \
 	store/leveldb_log.c \
 	store/leveldb_manifest.c \

@@ -68,7 +68,7 @@ struct store *store_create(const struct store_options *options)
                    options->data_dir);
     (void)snprintf(store->volume.log_dir, VOLUME_PATH_SIZE, "%s",
                    options->log_dir);
-    volume_path(store->checkpoint_dir, options->data_dir, "checkpoint");
+    checkpoint_find(&store->volume, 1, store->checkpoint_dir);
     if (!options->read_only) {
         volume_path(store->copy_dir, options->data_dir, "checkpoint.copy");
     } else {

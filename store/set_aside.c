@@ -166,7 +166,7 @@ static int move_files(struct store *store, const char *dir, uint64_t number)
 /* Only what store/ made: the directory may hold myid and more. */
 static bool belongs_aside(const char *name)
 {
-    return strcmp(name, "checkpoint") == 0 ||
+    return checkpoint_is_name(name) ||
            (strncmp(name, "log.", 4) == 0 && name[4] >= '0' && name[4] <= '9');
 }
 
@@ -213,10 +213,20 @@ static void remove_oldest(const char *dir, uint64_t newest)
 
 static void remove_kept(const char *path)
 {
-    char below[VOLUME_PATH_SIZE];
+    const char *name;
+    DIR *listing = opendir(path);
 
-    volume_path(below, path, "checkpoint");
-    checkpoint_copy_remove(below);
+    while (listing != NULL && (name = file_next(listing)) != NULL) {
+        char below[VOLUME_PATH_SIZE];
+
+        if (checkpoint_is_name(name)) {
+            volume_path(below, path, name);
+            checkpoint_copy_remove(below);
+        }
+    }
+    if (listing != NULL) {
+        (void)closedir(listing);
+    }
     checkpoint_copy_remove(path); /* its files, then itself */
 }
 

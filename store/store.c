@@ -24,6 +24,7 @@ static void run_slow_op(struct store *store, const struct store_op *op,
 static int purge(struct store *store, const struct store_op *op);
 static int write_checkpoint(struct store *store, const struct store_op *op);
 static int stage(struct store *store, const struct store_op *op);
+static int room_to_stage(struct store *store, int err);
 static int stage_end(struct store *store, const struct store_op *op);
 static int own_damage(struct store *store, int err);
 static int read_log(struct store *store, const struct store_op *op,
@@ -206,7 +207,8 @@ static void run_slow_op(struct store *store, const struct store_op *op,
             result->err = write_checkpoint(store, op);
             break;
         case STORE_SNAP_BEGIN:
-            checkpoint_stage_begin(&store->checkpoint);
+            result->err = room_to_stage(
+                store, checkpoint_stage_begin(&store->checkpoint));
             break;
         case STORE_SNAP_CHUNK:
             result->err = stage(store, op);
@@ -263,22 +265,27 @@ static int write_checkpoint(struct store *store, const struct store_op *op)
 
 static int stage(struct store *store, const struct store_op *op)
 {
-    int err = checkpoint_stage(&store->checkpoint, blob_bytes(op->payload));
+    return room_to_stage(
+        store, checkpoint_stage(&store->checkpoint, blob_bytes(op->payload)));
+}
 
+static int room_to_stage(struct store *store, int err)
+{
     return err == ERR_BUSY
-               ? no_space(store, "write a snapshot in", store->checkpoint_dir)
+               ? no_space(store, "write a snapshot in", store->volume.data_dir)
                : err;
 }
 
 static int stage_end(struct store *store, const struct store_op *op)
 {
     struct state next = store->state;
-    int err = checkpoint_stage_end(&store->checkpoint, op->zxid);
+    int err = room_to_stage(store,
+                            checkpoint_stage_end(&store->checkpoint, op->zxid));
 
     if (err != 0) {
         return err;
     }
-    next.generation = store->checkpoint.staging;
+    next.generation = store->checkpoint.next.generation;
     next.base = op->zxid;
     next.checkpoint = op->zxid;
     next.batch = 0;
@@ -288,6 +295,7 @@ static int stage_end(struct store *store, const struct store_op *op)
     }
     store->state = next;
     checkpoint_go_live(&store->checkpoint);
+    memcpy(store->checkpoint_dir, store->checkpoint.live.dir, VOLUME_PATH_SIZE);
     store->log.checkpoint = op->zxid;
     log_restart(&store->log, next.generation, op->zxid);
     return 0;
@@ -341,8 +349,9 @@ static int give_memory_back(struct store *store)
 {
     int err;
 
-    if (store->checkpoint.readers_count > 0 || store->checkpoint.db == NULL ||
-        store->volume.read_only || reserve_free(&store->reserves[0]) < ROOM ||
+    if (store->checkpoint.readers_count > 0 ||
+        store->checkpoint.live.db == NULL || store->volume.read_only ||
+        reserve_free(&store->reserves[0]) < ROOM ||
         reserve_low(&store->reserves[0])) {
         return 0; /* to open LevelDB takes room */
     }

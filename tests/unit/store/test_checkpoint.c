@@ -188,10 +188,13 @@ Test(store_checkpoint, a_received_snapshot_takes_over_at_its_end)
     cr_assert_eq(read_checkpoint(&bench, 9, 1000, &(zxid_t){0}), 50);
     expect_log(&bench, 2 * E1 + 77, 0, 0);
     put_range(&bench, 2 * E1 + 78, 2 * E1 + 90);
-    for (int i = 0; i < 5; i++) {
+    for (int i = 0; i < 10; i++) {
         cr_assert_eq(store_idle(bench.store), 0);
     }
     cr_assert_not(find_file(&bench, "", "log.1.", "", name), "%s", name);
+    cr_assert_not(has_file(&bench, "checkpoint"));
+    cr_assert_not(has_file(&bench, "checkpoint.2")); /* given up */
+    cr_assert(has_file(&bench, "checkpoint.3"));
     bench_close(&bench);
     cr_assert_eq(verify(&bench), 0, "%s", bench.error);
     bench_open(&bench);
