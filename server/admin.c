@@ -9,6 +9,7 @@
 #include "base/clock.h"
 #include "base/mem.h"
 #include "server/admin_internal.h"
+#include "server/config.h"
 
 /* What clients and tools take us for: they look at what comes before the first
  * dash. */
@@ -128,7 +129,7 @@ static bool begin(struct admin_job *job, struct buf *out)
     struct inspect_server server;
 
     job->begun = true;
-    inspect_server(job->replica, &server);
+    admin_look(job, &server);
     if (!server.serving && !job->word->always) {
         buf_append_text(
             out, "This ZooKeeper instance is not currently serving requests\n");
@@ -207,6 +208,12 @@ void admin_decimal(struct buf *out, double value)
     buf_append(out, slice_make(text, len));
 }
 
+void admin_look(const struct admin_job *job, struct inspect_server *server)
+{
+    inspect_server(job->replica, server);
+    server->standalone = !loop_config(job->loop)->ensemble;
+}
+
 const char *admin_mode(const struct inspect_server *server)
 {
     if (server->standalone) {
@@ -236,7 +243,7 @@ static bool say_isro(struct admin_job *job, struct buf *out)
 {
     struct inspect_server server;
 
-    inspect_server(job->replica, &server);
+    admin_look(job, &server);
     buf_append_text(out, server.serving ? "rw" : "null");
     return true;
 }
@@ -267,7 +274,7 @@ static bool watch_summary(struct admin_job *job, struct buf *out)
 {
     struct inspect_server server;
 
-    inspect_server(job->replica, &server);
+    admin_look(job, &server);
     buf_printf(out,
                "%" PRIu64 " connections watching %" PRIu64 " paths\n"
                "Total watches:%" PRIu64 "\n",

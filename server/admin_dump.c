@@ -141,6 +141,28 @@ static void print_conn_row(const struct admin_job *job,
                row->session_id);
 }
 
+static bool list_sessions(struct admin_job *job, struct buf *out)
+{
+    struct inspect_server server;
+    struct inspect_session session;
+
+    if (job->cursor == 0) {
+        admin_look(job, &server);
+        buf_printf(out,
+                   "SessionTracker dump:\n"
+                   "Global Sessions(%" PRIu64 "):\n",
+                   server.sessions);
+    }
+    while (inspect_session_next(job->replica, &job->cursor, &session)) {
+        buf_printf(out, "0x%" PRIx64 "\t%dms\n", session.id,
+                   session.timeout_ms);
+        if (admin_slice_over(job)) {
+            return false;
+        }
+    }
+    return true;
+}
+
 static bool collect_sessions(struct admin_job *job, struct buf *out)
 {
     int64_t tick_ms = loop_config(job->loop)->tick_ms;
@@ -257,7 +279,8 @@ static bool dump_phase(struct admin_job *job, struct buf *out)
 {
     switch (job->phase) {
         case 0:
-            return collect_sessions(job, out);
+            return job->listing ? list_sessions(job, out)
+                                : collect_sessions(job, out);
         case 1:
             return print_table(job, print_session_row, out);
         case 2:
@@ -276,6 +299,10 @@ static bool dump_phase(struct admin_job *job, struct buf *out)
 bool admin_dump(struct admin_job *job, struct buf *out)
 {
     if (job->arena == NULL) {
+        struct inspect_server server;
+
+        admin_look(job, &server);
+        job->listing = server.role != ZAB_LEADING;
         job->arena = arena_create(PATH_CHUNK);
     }
     while (job->phase < DUMP_PHASES) {

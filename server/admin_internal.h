@@ -2,13 +2,17 @@
  *
  * admin.c       the table of words, slices, the short answers
  * admin_stat.c  srvr, stat, cons: who is connected and how it goes
- * admin_info.c  conf, envi, dirs, mntr: what this server is
+ * admin_info.c  conf, envi, dirs: what this server is
+ * admin_mntr.c  mntr: all the numbers
+ * admin_peers.c mntr's numbers of the ensemble and of the other servers
  * admin_dump.c  dump, wchc, wchp: everything there is, in many slices */
 #ifndef CORRAL_SERVER_ADMIN_INTERNAL_H
 #define CORRAL_SERVER_ADMIN_INTERNAL_H
 
 #include "replica/inspect.h"
 #include "server/admin.h"
+
+struct store_stats;
 
 struct admin_word {
     const char *name;
@@ -50,6 +54,7 @@ struct admin_job {
     /* Dumps only. */
     bool holds;
     int64_t held_since_ms;
+    bool listing;   /* a learner's: it does not know when sessions expire */
     uint64_t group; /* whose lines come now */
     struct slice group_path;
     struct arena *arena;
@@ -63,7 +68,16 @@ bool admin_slice_over(struct admin_job *job);
 void admin_version(struct buf *out);
 /* As Java prints a double rounded to four places: 0.0, 0.25, 12.3457. */
 void admin_decimal(struct buf *out, double value);
+/* inspect_server(), with ZooKeeper's idea of standalone. */
+void admin_look(const struct admin_job *job, struct inspect_server *server);
 const char *admin_mode(const struct inspect_server *server);
+void admin_disk_stats(const struct admin_job *job, struct store_stats *stats);
+/* "zk_NAME", a tab, the value. */
+void admin_metric(struct buf *out, const char *name, uint64_t value);
+void admin_average(struct buf *out, const char *name, double value);
+/* What there is in an ensemble of several servers only. */
+void admin_peers(const struct admin_job *job,
+                 const struct inspect_server *server, struct buf *out);
 
 /* The words. */
 bool admin_srvr(struct admin_job *job, struct buf *out);

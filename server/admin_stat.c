@@ -5,6 +5,18 @@
 
 #define ADDRESS_SIZE 80
 
+/* Bytes; -1 while there was none. */
+static void print_proposals(const struct zab_counts *zab, struct buf *out)
+{
+    if (zab->proposals == 0) {
+        buf_append_text(out, "Proposal sizes last/min/max: -1/-1/-1\n");
+        return;
+    }
+    buf_printf(out, "Proposal sizes last/min/max: %zu/%zu/%zu\n",
+               zab->proposal_size_last, zab->proposal_size_min,
+               zab->proposal_size_max);
+}
+
 static void print_numbers(const struct admin_job *job,
                           const struct inspect_server *server, struct buf *out)
 {
@@ -23,6 +35,9 @@ static void print_numbers(const struct admin_job *job,
                server->latency_ms_max, server->received, server->sent,
                net_client_count(loop_clients(job->loop)), server->outstanding,
                (uint64_t)server->zxid, admin_mode(server), server->znodes);
+    if (!server->standalone && server->role == ZAB_LEADING) {
+        print_proposals(&server->zab, out);
+    }
 }
 
 static void print_version(struct buf *out)
@@ -36,7 +51,7 @@ bool admin_srvr(struct admin_job *job, struct buf *out)
 {
     struct inspect_server server;
 
-    inspect_server(job->replica, &server);
+    admin_look(job, &server);
     print_version(out);
     print_numbers(job, &server, out);
     return true;
@@ -112,7 +127,7 @@ bool admin_stat(struct admin_job *job, struct buf *out)
     if (!print_conns(job, false, out)) {
         return false;
     }
-    inspect_server(job->replica, &server);
+    admin_look(job, &server);
     buf_append_text(out, "\n");
     print_numbers(job, &server, out);
     return true;

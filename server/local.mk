@@ -5,6 +5,8 @@ server_libserver_a_SOURCES = \
 	server/admin_dump.c \
 	server/admin_info.c \
 	server/admin_internal.h \
+	server/admin_mntr.c \
+	server/admin_peers.c \
 	server/admin_stat.c \
 	server/boot.c server/boot.h \
 	server/config.c server/config.h \

@@ -9,6 +9,7 @@
 #include "server/config.h"
 #include "server/disk.h"
 #include "server/net.h"
+#include "server/net_peer.h"
 
 #define CONNS 20000
 
@@ -16,6 +17,8 @@ static struct {
     struct config config;
     struct admin_state admin;
     struct inspect_server server;
+    struct inspect_learner learners[3];
+    struct net_peer_info peers[3];
     int64_t now_ms;
     int holds, holds_most, resets[2];
     uint64_t conns, sessions;
@@ -101,6 +104,24 @@ void inspect_server(const struct replica *replica, struct inspect_server *view)
 {
     (void)replica;
     *view = fake.server;
+}
+bool inspect_learner(const struct replica *replica, size_t index,
+                     struct inspect_learner *learner)
+{
+    (void)replica;
+    *learner = fake.learners[index];
+    return fake.server.role == ZAB_LEADING && learner->id != 0;
+}
+struct net_peer *loop_peers(struct loop *loop)
+{
+    return (struct net_peer *)(void *)loop;
+}
+bool net_peer_info(const struct net_peer *net, size_t index,
+                   struct net_peer_info *info)
+{
+    (void)net;
+    *info = fake.peers[index];
+    return info->id != 0;
 }
 bool inspect_conn_next(const struct replica *replica, uint64_t *cursor,
                        struct inspect_conn *conn)
@@ -197,7 +218,7 @@ static void set_up(void)
 {
     memset(&fake, 0, sizeof(fake));
     fake.server.serving = true;
-    fake.server.standalone = true;
+    fake.server.role = ZAB_LEADING;
     fake.config.tick_ms = 1000;
     fake.config.data_dir = "/d";
     fake.config.log_dir = "/l";
@@ -260,7 +281,7 @@ Test(server_admin, modes_have_zookeepers_names)
                  {ZAB_OBSERVING, "Mode: observer\n"}};
     int slices;
 
-    fake.server.standalone = false;
+    fake.config.ensemble = true;
     for (size_t i = 0; i < sizeof(modes) / sizeof(modes[0]); i++) {
         char *text;
 
@@ -269,6 +290,147 @@ Test(server_admin, modes_have_zookeepers_names)
         cr_expect(strstr(text, modes[i].line) != NULL, "%s", text);
         mem_free(text);
     }
+}
+
+static void expect_has(const char *word, const char *part)
+{
+    int slices;
+    char *text = ask(word, SLICE_LITERAL(""), &slices);
+
+    cr_expect_not_null(strstr(text, part), "no %s in:\n%s", part, text);
+    mem_free(text);
+}
+
+static void expect_lacks(const char *word, const char *part)
+{
+    int slices;
+    char *text = ask(word, SLICE_LITERAL(""), &slices);
+
+    cr_expect_null(strstr(text, part), "%s in:\n%s", part, text);
+    mem_free(text);
+}
+
+Test(server_admin, leader_tells_the_sizes_of_proposals)
+{
+    expect_lacks("srvr", "Proposal");
+    fake.config.ensemble = true;
+    expect_has("srvr", "\nProposal sizes last/min/max: -1/-1/-1\n");
+    expect_has("mntr", "zk_min_proposal_size\t-1\n");
+    fake.server.zab = (struct zab_counts){.proposals = 3,
+                                          .proposal_size_last = 7,
+                                          .proposal_size_min = 5,
+                                          .proposal_size_max = 9};
+    expect_has("stat", "\nProposal sizes last/min/max: 7/5/9\n");
+    expect_has("mntr", "zk_last_proposal_size\t7\n");
+    fake.server.role = ZAB_FOLLOWING;
+    expect_lacks("srvr", "Proposal");
+    expect_lacks("mntr", "proposal_size");
+}
+
+Test(server_admin, learners_are_counted_by_their_leader_only)
+{
+    fake.config.ensemble = true;
+    fake.server.members = 3;
+    fake.server.voters = 2;
+    fake.server.learners = 2;
+    fake.server.synced_voters = 1;
+    fake.server.zxid_logged = zxid_make(5, 30);
+    fake.learners[0] = (struct inspect_learner){.id = 2,
+                                                .up = true,
+                                                .synced = true,
+                                                .stage = "synced",
+                                                .acked = zxid_make(5, 27),
+                                                .heard_ms = 40};
+    fake.learners[2] = (struct inspect_learner){.id = 9, .stage = "none"};
+    expect_has("mntr", "zk_peer_state\tleading - broadcast\n");
+    expect_has("mntr", "zk_quorum_size\t2\n");
+    expect_has("mntr", "zk_learners\t2\nzk_synced_followers\t1\n");
+    expect_has("mntr", "zk_corral_peer_2_stage\tsynced\n"
+                       "zk_corral_peer_2_synced\t1\n"
+                       "zk_corral_peer_2_lag\t3\n"
+                       "zk_corral_peer_2_heard_ms\t40\n"
+                       "zk_corral_peer_9_stage\taway\n"
+                       "zk_corral_peer_9_synced\t0\n");
+    expect_lacks("mntr", "peer_9_lag");
+    fake.learners[0].acked = zxid_make(4, 99); /* at least those of epoch 5 */
+    expect_has("mntr", "zk_corral_peer_2_lag\t30\n");
+    fake.server.role = ZAB_OBSERVING;
+    expect_has("mntr", "zk_peer_state\tobserving - broadcast\n");
+    expect_has("mntr", "zk_quorum_size\t2\n");
+    expect_lacks("mntr", "zk_synced_followers");
+    expect_lacks("mntr", "zk_corral_peer_2_lag");
+    fake.config.ensemble = false;
+    expect_lacks("mntr", "zk_peer_state");
+}
+
+Test(server_admin, links_to_the_others_are_shown)
+{
+    fake.config.ensemble = true;
+    fake.config.my_id = 2;
+    fake.server.role = ZAB_FOLLOWING;
+    fake.server.members = 3;
+    fake.peers[0].id = 1;
+    fake.peers[1].id = 2; /* ourselves */
+    fake.peers[2] = (struct net_peer_info){
+        .id = 3,
+        .up = {[PEER_LINK_ELECTION] = true, [PEER_LINK_LEADER] = true},
+        .version = 7,
+        .unsent = {[PEER_LINK_ELECTION] = 100, [PEER_LINK_LEADER] = 20},
+        .bytes_in = 5,
+        .bytes_out = 6,
+        .connects = 8,
+        .refused = 9};
+    expect_has("mntr", "zk_corral_peer_1_election_link\t0\n"
+                       "zk_corral_peer_1_quorum_link\t0\n");
+    expect_has("mntr", "zk_corral_peer_3_election_link\t1\n"
+                       "zk_corral_peer_3_quorum_link\t1\n"
+                       "zk_corral_peer_3_version\t7\n"
+                       "zk_corral_peer_3_unsent_bytes\t120\n"
+                       "zk_corral_peer_3_bytes_received\t5\n"
+                       "zk_corral_peer_3_bytes_sent\t6\n"
+                       "zk_corral_peer_3_connects\t8\n"
+                       "zk_corral_peer_3_refused\t9\n");
+    expect_lacks("mntr", "zk_corral_peer_2_");
+}
+
+Test(server_admin, conf_shows_the_ensemble)
+{
+    char host[] = "10.0.0.1", address[] = "::1";
+    struct config_server_line servers[2] = {{.id = 4,
+                                             .host = host,
+                                             .quorum_port = 2888,
+                                             .election_port = 3888,
+                                             .client_port = 2181},
+                                            {.id = 9,
+                                             .host = address,
+                                             .quorum_port = 2889,
+                                             .election_port = 3889,
+                                             .observer = true}};
+
+    expect_lacks("conf", "membership");
+    fake.config.ensemble = true;
+    fake.config.my_id = 9;
+    fake.config.init_limit = 10;
+    fake.config.sync_limit = 5;
+    fake.config.servers = servers;
+    fake.config.servers_count = 2;
+    expect_has("conf", "\nserverId=9\ninitLimit=10\nsyncLimit=5\n"
+                       "electionAlg=3\nelectionPort=3889\nquorumPort=2889\n"
+                       "peerType=1\nmembership: \n"
+                       "server.4=10.0.0.1:2888:3888:participant;0.0.0.0:2181\n"
+                       "server.9=[::1]:2889:3889:observer\nversion=0");
+}
+
+Test(server_admin, learner_does_not_know_when_sessions_expire)
+{
+    fake.config.ensemble = true;
+    fake.server.role = ZAB_FOLLOWING;
+    fake.server.sessions = 2;
+    fake.sessions = 2;
+    expect_has("dump", "SessionTracker dump:\nGlobal Sessions(2):\n"
+                       "0x1\t0ms\n0x2\t0ms\nephemeral nodes dump:\n");
+    fake.server.sessions = fake.sessions = 0;
+    expect_has("dump", "Global Sessions(0):\nephemeral nodes dump:\n");
 }
 
 Test(server_admin, averages_look_like_javas)
