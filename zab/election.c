@@ -26,6 +26,7 @@ static void choose(struct zab *zab);
 static bool is_willing(const struct zab *zab, uint64_t candidate);
 static bool is_better(const struct zab_vote *a, const struct zab_vote *b);
 static void decide(struct zab *zab, struct zab_effects *effects);
+static bool has_no_say(const struct zab *zab, size_t peer);
 static bool is_first_vote(const struct zab *zab);
 static void elected(struct zab *zab, uint64_t id, struct zab_effects *effects);
 static bool is_first(const struct zab *zab);
@@ -349,7 +350,7 @@ static void decide(struct zab *zab, struct zab_effects *effects)
         if (peer->known && peer->round == zab->round &&
             peer->vote.candidate == zab->vote.candidate) {
             votes |= zab_bit(i);
-        } else if (!peer->known || peer->vote.candidate != 0 || unanimous) {
+        } else if (unanimous || !has_no_say(zab, i)) {
             everybody = false;
         }
     }
@@ -373,6 +374,18 @@ static void decide(struct zab *zab, struct zab_effects *effects)
         ZAB_MARK(zab, ELECTION_BLANK);
     }
     elected(zab, zab->vote.candidate, effects);
+}
+
+/* Nobody waits for one that votes for nobody, nor for a leader that has just
+ * failed us, which may be frozen while it is heard of: what it said before is
+ * not about to change. */
+static bool has_no_say(const struct zab *zab, size_t peer)
+{
+    const struct zab_peer *other = &zab->peers[peer];
+
+    return other->known &&
+           (other->vote.candidate == 0 ||
+            (other->state >= PEER_LEADING && is_shunned(zab, peer)));
 }
 
 /* A blank one for a blank one: all must want it. A voter that wants otherwise

@@ -299,6 +299,10 @@ static void mix_leader(uint64_t *hash, const struct zab *zab)
     mix(hash, (uint64_t)zab->epoch_chosen << 1 | zab->epoch_of_all);
     mix_age(hash, zab, zab->began, zab->config.ticks_init_max);
     mix_age(hash, zab, zab->in_place_at, EPOCH_IN_PLACE_TICKS);
+    mix(hash, zab->resigned_to);
+    if (zab->resigned_to != 0) {
+        mix_age(hash, zab, zab->resigned_at, RESIGN_TICKS);
+    }
     mix(hash, zab->round_sent - zab->round_done);
     mix(hash, barriers.count);
     for (size_t i = 0; i < barriers.count; i++) {

@@ -16,6 +16,7 @@ static zxid_t highest_ack(const struct zab *zab);
 static bool is_wanted(const struct zab *zab);
 static void drain(struct zab *zab);
 static void hand_over(struct zab *zab, struct zab_effects *effects);
+static void leave(struct zab *zab, struct zab_effects *effects);
 static uint64_t successor(const struct zab *zab);
 static void drop_silent(struct zab *zab, struct zab_effects *effects);
 static const char *silence_of(const struct zab *zab,
@@ -24,6 +25,7 @@ static const char *lost(struct zab *zab);
 static bool waits_for_disk(const struct zab *zab);
 static bool hears_quorum(const struct zab *zab);
 static bool is_outvoted(const struct zab *zab);
+static bool is_overtaken(const struct zab *zab);
 static void heartbeats(struct zab *zab, struct zab_effects *effects);
 
 /* If a quorum, we in it, has taken up the epoch: all that stands in our log is
@@ -145,6 +147,13 @@ void leader_on_resign(struct zab *zab, struct zab_effects *effects)
     }
 }
 
+void leader_on_hang_up(struct zab *zab, struct zab_effects *effects)
+{
+    if (zab->resigned_to != 0) {
+        leave(zab, effects);
+    }
+}
+
 void leader_go_on(struct zab *zab, struct zab_effects *effects)
 {
     if (zab->phase == ZAB_PHASE_LEADING || zab->phase == ZAB_PHASE_DRAINING ||
@@ -165,6 +174,8 @@ void leader_go_on(struct zab *zab, struct zab_effects *effects)
     if (zab->phase == ZAB_PHASE_DRAINING && zab->delivered == zab->logged) {
         if (!zab->resigning) {
             discovery_begin(zab, effects);
+        } else if (zab->resigned_to != 0) {
+            leave(zab, effects);
         } else if (zab->barriers.count == 0) {
             hand_over(zab, effects);
         }
@@ -231,6 +242,7 @@ void leader_end(struct zab *zab, const char *why, struct zab_effects *effects)
         ring_pop(&zab->barriers);
     }
     zab->round_done = zab->round_sent;
+    zab->resigned_to = 0;
     zab->epoch_chosen = false;
     zab->epoch_acks = 0;
     zab->leader_acks = 0;
@@ -382,6 +394,23 @@ static void hand_over(struct zab *zab, struct zab_effects *effects)
         msg->epoch = zab->epoch;
         msg->resign.successor = successor(zab);
     }
+    zab->resigned_to = peers;
+    zab->resigned_at = zab->ticks;
+    leave(zab, effects);
+}
+
+/* Who has heard of it hangs up. Did we, a reset could overtake the message: of
+ * those that miss it the successor is not followed, and all wait for time-outs.
+ */
+static void leave(struct zab *zab, struct zab_effects *effects)
+{
+    for (size_t i = 0; i < zab->peers_count; i++) {
+        if ((zab->resigned_to & zab_bit(i)) != 0 &&
+            zab->peers[i].up[PEER_LINK_LEARNER] &&
+            zab->ticks - zab->resigned_at < RESIGN_TICKS) {
+            return;
+        }
+    }
     ZAB_MARK(zab, RESIGNED);
     zab_look(zab, "resigned", effects);
 }
@@ -444,7 +473,10 @@ static const char *lost(struct zab *zab)
     bool leads =
         zab->phase == ZAB_PHASE_LEADING || zab->phase == ZAB_PHASE_DRAINING;
 
-    if (zab->role == ZAB_LEADING && is_outvoted(zab)) {
+    if (zab->resigned_to != 0) {
+        return NULL; /* leave() ends it */
+    }
+    if (zab->role == ZAB_LEADING ? is_outvoted(zab) : is_overtaken(zab)) {
         ZAB_MARK(zab, OUTVOTED);
         return "a later epoch is established";
     }
@@ -516,6 +548,24 @@ static bool is_outvoted(const struct zab *zab)
         elsewhere |= zab_bit(i);
     }
     return quorum_holds(&zab->quorum, elsewhere);
+}
+
+/* While we gather promises somebody else leads already, in an epoch that none
+ * of ours is above: his followers are not ours to be. An old leader, which may
+ * be frozen, is of an epoch that we had accepted before. */
+static bool is_overtaken(const struct zab *zab)
+{
+    uint64_t ours = (uint64_t)zab->accepted_asked + !zab->epoch_chosen;
+
+    for (size_t i = 0; i < zab->peers_count; i++) {
+        const struct zab_peer *peer = &zab->peers[i];
+
+        if (i != zab->self && peer->known && peer->voter &&
+            peer->state == PEER_ESTABLISHED && peer->vote.epoch >= ours) {
+            return true;
+        }
+    }
+    return false;
 }
 
 /* To whom nothing was said for so long, and to whom we speak and who does not

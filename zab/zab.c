@@ -477,6 +477,7 @@ static void on_down(struct zab *zab, enum peer_link link, size_t peer,
         case PEER_LINK_LEARNER:
             if (was_up) {
                 discovery_on_link(zab, peer, false, effects);
+                leader_on_hang_up(zab, effects);
             }
             break;
     }

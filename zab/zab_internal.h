@@ -28,6 +28,7 @@
                                   */
 #define ELECTION_WAIT_TICKS 5U   /* for a better vote */
 #define EPOCH_IN_PLACE_TICKS 50U /* at most one for a voter in so many */
+#define RESIGN_TICKS 5U          /* for learners to hear of it and hang up */
 
 enum zab_phase {
     ZAB_PHASE_NEW,        /* created, not stepped yet */
@@ -204,6 +205,8 @@ struct zab {
     uint32_t epoch_floor;  /* the next epoch must be above this */
     uint64_t began;        /* ticks: of this phase, or a learner's progress */
     uint64_t in_place_at;  /* ticks of the last epoch change for a voter */
+    uint64_t resigned_to;  /* RESIGN was sent to these: we only wait */
+    uint64_t resigned_at;  /* ticks */
     uint64_t round_sent, round_done; /* PING rounds; one at a time */
     struct ring barriers;            /* struct zab_barrier */
 
@@ -400,6 +403,8 @@ void leader_on_pong(struct zab *zab, size_t peer, const struct peer_msg *msg,
                     struct zab_effects *effects);
 void leader_on_tick(struct zab *zab, struct zab_effects *effects);
 void leader_on_resign(struct zab *zab, struct zab_effects *effects);
+/* A learner's link is down. */
+void leader_on_hang_up(struct zab *zab, struct zab_effects *effects);
 /* What a delivery, an ack or an answer from the disk may have made possible. */
 void leader_go_on(struct zab *zab, struct zab_effects *effects);
 /* Up to here COMMIT and INFORM are to be sent; cumulative. */

@@ -60,6 +60,7 @@ struct sim_options {
     uint32_t slice_units;              /* small: long work is cut often; 0 */
     int32_t session_timeout_ms;        /* that clients ask for */
     bool clients_idle;   /* they connect and do only what they are told */
+    bool prompt;         /* a message or an end of a connection is never late */
     bool keep_lines;     /* for sim_expect() */
     FILE *trace;         /* every event, readable; or NULL */
     uint64_t trace_from; /* the first event to be printed */

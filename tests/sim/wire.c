@@ -132,6 +132,9 @@ static uint64_t delay_us(struct sim *sim)
     uint64_t us =
         draw(sim, PRNG_NET, sim->options.link_us_min, sim->options.link_us_max);
 
+    if (sim->options.prompt) {
+        return us;
+    }
     if (draw_chance(sim, PRNG_NET, 64)) {
         us *= draw(sim, PRNG_NET, 2, 8);
     } else if (draw_chance(sim, PRNG_NET, 1024)) {
@@ -490,7 +493,7 @@ static void push_end(struct sim *sim, struct wire *wire, unsigned from,
     struct pipe *pipe = &wire->pipes[from];
     struct item item = {.at_us = sim->now_us + delay_us(sim) + late_us};
 
-    if (draw_chance(sim, PRNG_NET, 16)) {
+    if (!sim->options.prompt && draw_chance(sim, PRNG_NET, 16)) {
         item.at_us += draw(sim, PRNG_NET, 0, LATE_US_MAX);
     }
     if (item.at_us < pipe->last_at_us) {

@@ -5,6 +5,7 @@ TESTS += tests/unit-scenarios
 tests_unit_scenarios_SOURCES = \
 	tests/unit/scenarios/scene.c tests/unit/scenarios/scene.h \
 	tests/unit/scenarios/test_elections.c \
+	tests/unit/scenarios/test_failover.c \
 	tests/unit/scenarios/test_golden.c \
 	tests/unit/scenarios/test_recovery.c \
 	tests/unit/scenarios/test_state.c

@@ -287,6 +287,23 @@ Test(zab_election, a_quorum_waits_five_ticks_for_the_others)
     finish();
 }
 
+/* It is heard of all the time, and says what it said before. */
+Test(zab_election, nobody_waits_for_the_leader_that_failed)
+{
+    setup(3, 0);
+    boot();
+    up(1);
+    up(2);
+    say((struct say){2, 2, 2, 0, 0, PEER_ESTABLISHED, false});
+    expect_phase("connecting");
+    quorum_link(ZAB_IN_PEER_UP, PEER_LINK_LEADER, 2);
+    tick(TICKS_TIMEOUT + 3); /* not a word from it */
+    expect_phase("election");
+    votes_for(1, SELF, 9);
+    expect_phase("discovery");
+    finish();
+}
+
 /* The wait begins anew with a better vote. */
 Test(zab_election, a_better_vote_in_time_is_taken)
 {

@@ -402,10 +402,60 @@ Test(zab_leader, resigns_when_all_is_delivered)
                  BIT(1) | BIT(2) | BIT(3) | BIT(5));
     cr_assert_lt(rig_find_sent(&rig, PEER_COMMIT, 3, 0),
                  rig_find_sent(&rig, PEER_RESIGN, 3, 0));
+    /* They hang up when they have heard it, not we. */
+    for (uint64_t id = 2; id <= 6; id++) {
+        cr_assert_null(rig_dropped(&rig, id));
+    }
+    for (uint64_t id = 2; id <= 4; id++) {
+        rig_link(&rig, id, false);
+        cr_assert(rig_is(&rig, "draining"));
+    }
+    rig_link(&rig, 6, false);
     cr_assert_eq(rig_mark(&rig, ZAB_MARK_RESIGNED), 1);
     cr_assert(rig_is(&rig, "election"));
     rig_tick(&rig, 20);
     cr_assert(rig_is(&rig, "election")); /* never again */
+    rig_finish(&rig);
+}
+
+Test(zab_leader, who_resigns_does_not_wait_for_ever)
+{
+    struct rig rig;
+
+    lead(&rig, 3, 0, BIT(2) | BIT(3));
+    rig_resign(&rig);
+    cr_assert_not_null(rig_sent(&rig, PEER_RESIGN, 2));
+    rig_link(&rig, 2, false);
+    rig_tick(&rig, 4);
+    cr_assert(rig_is(&rig, "draining"));
+    cr_assert_eq(rig_sent_count(&rig, PEER_RESIGN, 3), 1);
+    rig_tick(&rig, 1);
+    cr_assert(rig_is(&rig, "election"));
+    cr_assert_eq(rig_mark(&rig, ZAB_MARK_RESIGNED), 1);
+    cr_assert_not_null(rig_dropped(&rig, 3));
+    rig_finish(&rig);
+}
+
+/* Another one was elected by those that we wait for. */
+Test(zab_leader, who_does_not_lead_yet_gives_way_to_one_that_does)
+{
+    struct rig rig;
+
+    rig_init(&rig, 3, 0);
+    rig_had(&rig, 3, 5);
+    rig_elect(&rig);
+    cr_assert(rig_is(&rig, "discovery"));
+    /* Of an epoch that we had taken up: frozen, perhaps, or on its way down. */
+    rig_vote(&rig, 3, PEER_ESTABLISHED, 3, 3);
+    rig_tick(&rig, 1);
+    cr_assert(rig_is(&rig, "discovery"));
+    rig_vote(&rig, 3, PEER_LEADING, 4, 3);
+    rig_tick(&rig, 1);
+    cr_assert(rig_is(&rig, "discovery"));
+    rig_vote(&rig, 3, PEER_ESTABLISHED, 4, 3);
+    rig_tick(&rig, 1);
+    cr_assert(rig_is(&rig, "connecting"));
+    cr_assert_eq(zab_leader_id(rig.zab), 3);
     rig_finish(&rig);
 }
 
