@@ -28,7 +28,7 @@ struct config {
     int32_t session_timeout_ms_min, session_timeout_ms_max;
     int32_t init_limit, sync_limit; /* ticks; 0: not given */
     int32_t leader_heartbeat_ms, leader_timeout_ms;
-    uint32_t election_bind_retries; /* electionPortBindRetry; 0: for ever */
+    uint32_t election_bind_retries; /* tries in all; 0: for ever */
     uint32_t peer_version_max;      /* peerProtocolVersion */
     bool quorum_listen_on_all;      /* else on the host of the own line */
     int32_t listen_backlog;         /* -1: the system's */

@@ -5,11 +5,13 @@ Run with CORRALD=path /usr/bin/python3 tests/interop/test_config.py [name...]"""
 
 import os
 import re
+import socket
 import subprocess
 import sys
 import tempfile
 
 from corral_server import CorralServer, binary
+from ensemble import Ensemble
 
 SECRETS = ('D/InIHSb7yEEbrWz8b9l71RjZJU=', 'quietpassword', 'quietname')
 
@@ -239,6 +241,50 @@ def test_dynamic_file_is_read_as_zookeeper_does():
             'corrald: zoo.cfg.dynamic.1f:8: server.9: it is empty '
             '(host:quorum port:election port[:role][;[host:]client port])'
         ], err
+
+
+def can_connect(host, port):
+    try:
+        socket.create_connection((host, port), 5).close()
+        return True
+    except ConnectionRefusedError:
+        return False
+
+
+def test_one_voter_may_have_observers_when_told_so():
+    with Ensemble(servers=1, observers=1,
+                  config='standaloneEnabled=false\n') as e:
+        e.start()
+        e.wait_serving()
+        assert [s.mode() for s in e.servers] == ['leader', 'observer']
+
+
+def test_ports_for_servers_are_on_the_own_host_unless_on_all():
+    for key, elsewhere in (('', False),
+                           ('quorumListenOnAllIPs=true\n', True)):
+        with Ensemble(servers=1, observers=1,
+                      config='standaloneEnabled=false\n' + key) as e:
+            e.start()
+            e.wait_serving()
+            for port in (e.servers[0].quorum_port, e.servers[0].election_port):
+                assert can_connect('127.0.0.1', port)
+                assert can_connect('127.0.0.2', port) == elsewhere, key
+
+
+def test_port_in_use_is_tried_again_and_named():
+    with Ensemble(servers=2, observers=0,
+                  config='electionPortBindRetry=2\n') as e:
+        server = e.servers[0]
+        with socket.socket() as holder:
+            holder.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            holder.bind(('127.0.0.1', server.election_port))
+            holder.listen()
+            server.start()
+            assert server.wait_exit() == 1
+        lines = re.findall(r'event=listen_failed .*port=%d reason="Address '
+                           'already in use"' % server.election_port,
+                           server.log_text())
+        assert len(lines) == 2, server.log_text()
 
 
 def test_command_line():
