@@ -193,33 +193,42 @@ static void take_strangers(struct peer_conn *conn, const struct hello *hello)
     (void)peer_link_write(conn);
 }
 
+/* What is wrong with who answers. */
+static struct refusal check_answer(const struct peer_conn *conn,
+                                   const struct hello *ours,
+                                   const struct hello *hello)
+{
+    if (!slice_is_absent(hello->refused)) {
+        return (struct refusal){PEER_NOTE_REFUSED, "it refused us"};
+    }
+    if (hello->sender != conn->net->members[conn->member].id ||
+        hello->receiver != ours->sender || hello->link != ours->link) {
+        return (struct refusal){PEER_NOTE_RECEIVER,
+                                "another server answers at its address"};
+    }
+    if (hello_version(ours, hello) == 0) {
+        return (struct refusal){PEER_NOTE_VERSION,
+                                "no version of the protocol in common"};
+    }
+    if (is_foreign(ours, hello)) {
+        return (struct refusal){PEER_NOTE_CLUSTER, "it is of another cluster"};
+    }
+    return (struct refusal){PEER_NOTES_COUNT, NULL};
+}
+
 static void take_answer(struct peer_conn *conn, const struct hello *hello)
 {
-    struct net_peer *net = conn->net;
-    struct peer_member *member = &net->members[conn->member];
+    struct peer_member *member = &conn->net->members[conn->member];
     struct hello ours = our_hello(conn, member->id);
+    struct refusal no = check_answer(conn, &ours, hello);
 
-    if (!slice_is_absent(hello->refused)) {
+    if (no.text != NULL) {
         member->refused++;
-        peer_note(net, PEER_NOTE_REFUSED, member->id, "it refused us",
-                  hello->refused);
-        peer_link_end(conn, "it refused us");
-        return;
-    }
-    if (hello->sender != member->id || hello->receiver != ours.sender ||
-        hello->link != ours.link) {
-        peer_note(net, PEER_NOTE_RECEIVER, member->id,
-                  "another server answers at its address", slice_make(NULL, 0));
-        peer_link_end(conn, "another server answers at its address");
+        peer_note(conn->net, no.note, member->id, no.text, hello->refused);
+        peer_link_end(conn, no.text);
         return;
     }
     conn->version = hello_version(&ours, hello);
-    if (conn->version == 0 || is_foreign(&ours, hello)) {
-        peer_link_end(conn, conn->version == 0
-                                ? "no version of the protocol in common"
-                                : "it is of another cluster");
-        return;
-    }
     peer_link_watch(conn, false, false);
     peer_link_move(conn, PEER_AGREED);
 }

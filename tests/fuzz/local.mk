@@ -19,12 +19,14 @@ fuzz_config_sources = tests/fuzz/fuzz_config.c
 fuzz_path_sources = tests/fuzz/fuzz_path.c
 fuzz_peer_sources = tests/fuzz/fuzz_peer.c \
 	tests/support/peer_samples.c tests/support/peer_samples.h
+fuzz_hello_sources = tests/fuzz/fuzz_hello.c
 fuzz_config_libs = server/libserver.a proto/libproto.a $(base_libs)
 
 if UNIT_TESTS
 fuzz_replays = tests/unit-fuzz-frame tests/unit-fuzz-client-request \
 	tests/unit-fuzz-client-reply tests/unit-fuzz-disk-record \
-	tests/unit-fuzz-config tests/unit-fuzz-path tests/unit-fuzz-peer
+	tests/unit-fuzz-config tests/unit-fuzz-path tests/unit-fuzz-peer \
+	tests/unit-fuzz-hello
 check_PROGRAMS += $(fuzz_replays)
 TESTS += $(fuzz_replays)
 tests_unit_fuzz_frame_SOURCES = $(fuzz_frame_sources) $(fuzz_replay)
@@ -51,12 +53,15 @@ tests_unit_fuzz_path_LDADD = $(znode_libs)
 tests_unit_fuzz_peer_SOURCES = $(fuzz_peer_sources) $(fuzz_replay)
 tests_unit_fuzz_peer_CFLAGS = $(test_cflags)
 tests_unit_fuzz_peer_LDADD = $(proto_libs)
+tests_unit_fuzz_hello_SOURCES = $(fuzz_hello_sources) $(fuzz_replay)
+tests_unit_fuzz_hello_CFLAGS = $(test_cflags)
+tests_unit_fuzz_hello_LDADD = $(proto_libs)
 endif
 
 if FUZZ
 fuzz_programs += tests/fuzz-frame tests/fuzz-client-request \
 	tests/fuzz-client-reply tests/fuzz-disk-record tests/fuzz-config \
-	tests/fuzz-path tests/fuzz-peer
+	tests/fuzz-path tests/fuzz-peer tests/fuzz-hello
 EXTRA_PROGRAMS += $(fuzz_programs)
 tests_fuzz_frame_SOURCES = $(fuzz_frame_sources) $(fuzz_libfuzzer)
 tests_fuzz_frame_CFLAGS = $(test_cflags)
@@ -89,4 +94,8 @@ tests_fuzz_peer_SOURCES = $(fuzz_peer_sources) $(fuzz_libfuzzer)
 tests_fuzz_peer_CFLAGS = $(test_cflags)
 tests_fuzz_peer_LDFLAGS = $(fuzz_ldflags)
 tests_fuzz_peer_LDADD = $(proto_libs)
+tests_fuzz_hello_SOURCES = $(fuzz_hello_sources) $(fuzz_libfuzzer)
+tests_fuzz_hello_CFLAGS = $(test_cflags)
+tests_fuzz_hello_LDFLAGS = $(fuzz_ldflags)
+tests_fuzz_hello_LDADD = $(proto_libs)
 endif

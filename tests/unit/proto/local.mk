@@ -13,6 +13,7 @@ tests_unit_proto_SOURCES = \
 	tests/unit/proto/test_client_round_trip.c \
 	tests/unit/proto/test_client_vectors.c \
 	tests/unit/proto/test_frame.c \
+	tests/unit/proto/test_hello.c \
 	tests/unit/proto/test_jute.c \
 	tests/unit/proto/test_peer.c \
 	tests/unit/proto/test_record.c \
