@@ -174,6 +174,11 @@ class Table:
             '-' if ratio is None else shape % ratio), flush=True)
         return ratio
 
+    def plain(self, work, figure, before, after, ratio):
+        """Corral with itself; the columns are before and after."""
+        print('| %s | %s | whole: %s | %s | %.2f x |' % (
+            work, figure, shown(before), shown(after), ratio), flush=True)
+
 
 class Verdict:
     """Bars, and whether they hold."""

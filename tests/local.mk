@@ -30,9 +30,11 @@ fuzz-targets: $(fuzz_programs)
 .PHONY: check-programs print-unit-tests print-fuzz-targets fuzz-targets
 
 EXTRA_DIST += \
+	bench/catchup.py \
 	bench/compare.py \
 	bench/failover.py \
 	bench/rig.py \
+	bench/three.py \
 	tests/chaos/bitflip.py \
 	tests/chaos/checkers.py \
 	tests/chaos/checkers_linear.py \

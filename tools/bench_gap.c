@@ -308,6 +308,22 @@ static void read_back(struct gap *gap)
     }
 }
 
+/* What was due and is not acknowledged counts with the time it waited so far:
+ * else a server that stops would look fast. */
+static void count_unanswered(struct gap *gap, uint64_t now)
+{
+    for (uint64_t i = 0; i < gap->options->connections; i++) {
+        const struct writer *writer = &gap->writers[i];
+
+        for (size_t j = 0; j < writer->count; j++) {
+            bench_hist_add(
+                gap->result->hist,
+                now - writer->items[(writer->first + j) % writer->capacity]
+                          .due_ns);
+        }
+    }
+}
+
 static void drain(struct gap *gap)
 {
     uint64_t now = bench_now_ns();
@@ -321,6 +337,7 @@ static void drain(struct gap *gap)
         return;
     }
     gap_ends(gap, now);
+    count_unanswered(gap, now);
     gap->result->seconds = (double)(now - gap->started_ns) / 1e9;
     gap->result->cpu_s =
         cpu < 0 || gap->result->cpu_s < 0 ? -1 : cpu - gap->result->cpu_s;
