@@ -308,6 +308,27 @@ bool inspect_watch_next(const struct replica *replica, bool by_path,
     return true;
 }
 
+size_t inspect_quotas_count(const struct replica *replica)
+{
+    return tree_quotas_count(replica->tree);
+}
+
+bool inspect_quota_next(const struct replica *replica, const void **cursor,
+                        struct inspect_quota *quota)
+{
+    struct tree_quota view;
+
+    if (!tree_quota_next(replica->tree, cursor, &view)) {
+        return false;
+    }
+    *quota = (struct inspect_quota){.path = view.path,
+                                    .count_limit = view.count_limit,
+                                    .bytes_limit = view.bytes_limit,
+                                    .count = view.count,
+                                    .bytes = view.bytes};
+    return true;
+}
+
 size_t inspect_digests(const struct replica *replica,
                        const struct inspect_digest **digests)
 {

@@ -124,6 +124,17 @@ struct inspect_watch {
 bool inspect_watch_next(const struct replica *replica, bool by_path,
                         const void **cursor, struct inspect_watch *watch);
 
+/* Quotas, in no order; *cursor NULL to begin. */
+struct inspect_quota {
+    struct slice path;
+    int64_t count_limit, bytes_limit; /* the hard one where it is set; below 0:
+                                       * none */
+    int64_t count, bytes;             /* in use */
+};
+size_t inspect_quotas_count(const struct replica *replica);
+bool inspect_quota_next(const struct replica *replica, const void **cursor,
+                        struct inspect_quota *quota);
+
 /* zxid and digests of tree and sessions, one per 128 txns, the latest last. */
 struct inspect_digest {
     zxid_t zxid;

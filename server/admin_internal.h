@@ -5,6 +5,7 @@
  * admin_info.c  conf, envi, dirs: what this server is
  * admin_mntr.c  mntr: all the numbers
  * admin_peers.c mntr's numbers of the ensemble and of the other servers
+ * admin_quota.c mntr's numbers of quotas
  * admin_dump.c  dump, wchc, wchp: everything there is, in many slices */
 #ifndef CORRAL_SERVER_ADMIN_INTERNAL_H
 #define CORRAL_SERVER_ADMIN_INTERNAL_H
@@ -75,6 +76,7 @@ void admin_disk_stats(const struct admin_job *job, struct store_stats *stats);
 /* "zk_NAME", a tab, the value. */
 void admin_metric(struct buf *out, const char *name, uint64_t value);
 void admin_average(struct buf *out, const char *name, double value);
+void admin_quotas(const struct admin_job *job, struct buf *out);
 /* What there is in an ensemble of several servers only. */
 void admin_peers(const struct admin_job *job,
                  const struct inspect_server *server, struct buf *out);

@@ -24,6 +24,7 @@ bool admin_mntr(struct admin_job *job, struct buf *out)
         admin_peers(job, &server, out);
     }
     print_state(job, &server, out);
+    admin_quotas(job, out);
     print_disk(job, &server, out);
     print_ops(&server, out);
     return true;

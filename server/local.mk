@@ -7,6 +7,7 @@ server_libserver_a_SOURCES = \
 	server/admin_internal.h \
 	server/admin_mntr.c \
 	server/admin_peers.c \
+	server/admin_quota.c \
 	server/admin_stat.c \
 	server/boot.c server/boot.h \
 	server/config.c server/config.h \

@@ -209,6 +209,38 @@ enum zk_code tree_quota_check(const struct tree *tree, struct slice path,
     return over_hard && hard ? ZK_QUOTA_EXCEEDED : ZK_OK;
 }
 
+size_t tree_quotas_count(const struct tree *tree)
+{
+    return map_count(&tree->quotas.by_path);
+}
+
+bool tree_quota_next(const struct tree *tree, const void **cursor,
+                     struct tree_quota *quota)
+{
+    const struct map *map = &tree->quotas.by_path;
+    struct map_link *link =
+        *cursor == NULL ? map_first(map) : map_next(map, *cursor);
+    const struct quota_account *account;
+    const struct quota_limits *limits;
+
+    *cursor = link;
+    if (link == NULL) {
+        return false;
+    }
+    account = MAP_ENTRY(link, struct quota_account, link);
+    limits = &account->limits;
+    *quota = (struct tree_quota){
+        .path = link->key.bytes,
+        .count_limit =
+            limits->count_hard >= 0 ? limits->count_hard : limits->count_soft,
+        .bytes_limit =
+            limits->bytes_hard >= 0 ? limits->bytes_hard : limits->bytes_soft,
+        .count = account->count,
+        .bytes = account->bytes,
+    };
+    return true;
+}
+
 /* The tree's own part has no quotas: counting it would count the counters. */
 static bool is_system(struct slice path)
 {

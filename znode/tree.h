@@ -81,6 +81,17 @@ enum zk_code tree_quota_check(const struct tree *tree, struct slice path,
                               int64_t count_change, int64_t bytes_change,
                               bool hard, struct slice *soft_path);
 
+/* Every path that has an account; *cursor NULL to begin. */
+struct tree_quota {
+    struct slice path;
+    int64_t count_limit, bytes_limit; /* the hard one where it is set; below 0:
+                                       * none */
+    int64_t count, bytes;             /* in use */
+};
+size_t tree_quotas_count(const struct tree *tree);
+bool tree_quota_next(const struct tree *tree, const void **cursor,
+                     struct tree_quota *quota);
+
 /* ---- The only function that changes the tree. Always succeeds: the leader
  * already decided; a txn that does not fit is a CHECK. */
 

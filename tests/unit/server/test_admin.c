@@ -19,6 +19,8 @@ static struct {
     struct inspect_server server;
     struct inspect_learner learners[3];
     struct net_peer_info peers[3];
+    struct inspect_quota quotas[4];
+    size_t quotas_count;
     int64_t now_ms;
     int holds, holds_most, resets[2];
     uint64_t conns, sessions;
@@ -111,6 +113,24 @@ bool inspect_learner(const struct replica *replica, size_t index,
     (void)replica;
     *learner = fake.learners[index];
     return fake.server.role == ZAB_LEADING && learner->id != 0;
+}
+size_t inspect_quotas_count(const struct replica *replica)
+{
+    (void)replica;
+    return fake.quotas_count;
+}
+bool inspect_quota_next(const struct replica *replica, const void **cursor,
+                        struct inspect_quota *quota)
+{
+    size_t place = (size_t)(uintptr_t)*cursor;
+
+    (void)replica;
+    if (place == fake.quotas_count) {
+        return false;
+    }
+    *quota = fake.quotas[place];
+    *cursor = (const void *)(uintptr_t)(place + 1);
+    return true;
 }
 struct net_peer *loop_peers(struct loop *loop)
 {
@@ -391,6 +411,42 @@ Test(server_admin, links_to_the_others_are_shown)
                        "zk_corral_peer_3_connects\t8\n"
                        "zk_corral_peer_3_refused\t9\n");
     expect_lacks("mntr", "zk_corral_peer_2_");
+}
+
+Test(server_admin, quotas_are_added_up_by_the_first_part_of_the_path)
+{
+    expect_has("mntr", "zk_corral_quotas\t0\n");
+    expect_lacks("mntr", "_per_namespace");
+    fake.quotas[0] = (struct inspect_quota){.path = SLICE_LITERAL("/b/c"),
+                                            .count_limit = 5,
+                                            .bytes_limit = -1,
+                                            .count = 2,
+                                            .bytes = 30};
+    fake.quotas[1] = (struct inspect_quota){.path = SLICE_LITERAL("/a \n\tx"),
+                                            .count_limit = INT64_MAX,
+                                            .bytes_limit = -1};
+    fake.quotas[2] = (struct inspect_quota){.path = SLICE_LITERAL("/b/d/e"),
+                                            .count_limit = -1,
+                                            .bytes_limit = -1,
+                                            .count = 7,
+                                            .bytes = 100};
+    fake.quotas[3] = (struct inspect_quota){.path = SLICE_LITERAL("/a \n\tx/y"),
+                                            .count_limit = 1,
+                                            .bytes_limit = 9};
+    fake.quotas_count = 4;
+    expect_has("mntr", "zk_corral_quotas\t4\n"
+                       "zk_a___x_quota_count_limit_per_namespace\t"
+                       "9223372036854775807\n"
+                       "zk_a___x_quota_count_usage_per_namespace\t0\n"
+                       "zk_a___x_quota_bytes_limit_per_namespace\t9\n"
+                       "zk_a___x_quota_bytes_usage_per_namespace\t0\n"
+                       "zk_b_quota_count_limit_per_namespace\t5\n"
+                       "zk_b_quota_count_usage_per_namespace\t9\n"
+                       "zk_b_quota_bytes_limit_per_namespace\t-1\n"
+                       "zk_b_quota_bytes_usage_per_namespace\t130\n");
+    fake.quotas_count = 1001;
+    expect_has("mntr", "zk_corral_quotas\t1001\n");
+    expect_lacks("mntr", "_per_namespace");
 }
 
 Test(server_admin, conf_shows_the_ensemble)

@@ -265,3 +265,35 @@ Test(znode_quota, numbers_near_the_end_of_64_bits_do_not_wrap)
     cr_assert_eq(check("/a", 0, INT64_MIN), ZK_OK);
     cr_assert_eq(check("/a", INT64_MAX, 0), ZK_QUOTA_EXCEEDED);
 }
+
+Test(znode_quota, all_are_listed_with_the_limits_that_hold)
+{
+    static const struct {
+        const char *path;
+        int64_t count_limit, bytes_limit, count, bytes;
+    } rows[] = {{"/a", 5, 7, 2, 5}, {"/a/b", 9, 20, 1, 3}};
+    struct tree_quota quota;
+    const void *cursor = NULL;
+    size_t seen = 0;
+
+    cr_assert_eq(tree_quotas_count(world.tree), 0);
+    cr_assert_not(tree_quota_next(world.tree, &cursor, &quota));
+    apply_create(&world, "/a", "12", 0);
+    apply_create(&world, "/a/b", "345", 0);
+    set_quota("/a", "count=5,bytes=7");
+    set_quota("/a/b", "count=1,bytes=20=;countHardLimit=9");
+    cr_assert_eq(tree_quotas_count(world.tree), 2);
+    cursor = NULL;
+    while (tree_quota_next(world.tree, &cursor, &quota)) {
+        for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+            if (slice_equal_text(quota.path, rows[i].path)) {
+                seen++;
+                cr_expect_eq(quota.count_limit, rows[i].count_limit);
+                cr_expect_eq(quota.bytes_limit, rows[i].bytes_limit);
+                cr_expect_eq(quota.count, rows[i].count);
+                cr_expect_eq(quota.bytes, rows[i].bytes);
+            }
+        }
+    }
+    cr_assert_eq(seen, 2);
+}
