@@ -35,8 +35,7 @@
 #define PEER_SWEEP_MS 100
 #define PEER_PAUSE_MS_MIN 20 /* between two dials, doubling */
 #define PEER_PAUSE_MS_MAX 500
-#define PEER_LASTED_MS 1000 /* a link of that age begins with the least pause \
-                             */
+#define PEER_LASTED_MS 1000 /* behind it the first pause is the least one */
 /* Unsent. A learner's window is 4 MiB of proposals (zab/), chunks of a tree are
  * 1 MiB, and what replica/ says is bounded by outstanding_max. */
 #define PEER_UNSENT_MAX ((size_t)64 * 1024 * 1024)

@@ -62,6 +62,7 @@ EXTRA_DIST += \
 	tests/interop/test_clients.py \
 	tests/interop/test_config.py \
 	tests/interop/test_hostile.py \
+	tests/interop/test_peer_ports.py \
 	tests/interop/test_slices.py \
 	tests/interop/test_tools.py \
 	tests/interop/test_words.py \
