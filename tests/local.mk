@@ -33,6 +33,7 @@ EXTRA_DIST += \
 	bench/catchup.py \
 	bench/compare.py \
 	bench/failover.py \
+	bench/moved.py \
 	bench/rig.py \
 	bench/three.py \
 	tests/chaos/bitflip.py \
@@ -59,10 +60,13 @@ EXTRA_DIST += \
 	tests/interop/corral_server.py \
 	tests/interop/differential.py \
 	tests/interop/ensemble.py \
+	tests/interop/sessions.py \
 	tests/interop/test_clients.py \
 	tests/interop/test_config.py \
+	tests/interop/test_ensemble.py \
 	tests/interop/test_hostile.py \
 	tests/interop/test_peer_ports.py \
+	tests/interop/test_rolling.py \
 	tests/interop/test_slices.py \
 	tests/interop/test_tools.py \
 	tests/interop/test_words.py \
