@@ -37,6 +37,7 @@ EXTRA_DIST += \
 	bench/rig.py \
 	bench/three.py \
 	tests/chaos/bitflip.py \
+	tests/chaos/chaos.py \
 	tests/chaos/checkers.py \
 	tests/chaos/checkers_linear.py \
 	tests/chaos/checkers_nodes.py \

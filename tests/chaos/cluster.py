@@ -13,7 +13,7 @@ import shim_disk
 
 POLL_S = 0.1
 ANSWER_S = 0.5
-SERVING = ('leader', 'follower', 'observer')
+SERVING = ('leader', 'follower', 'observer', 'standalone')
 CONFIG = '''tickTime=500
 minSessionTimeout=2000
 maxSessionTimeout=20000
@@ -137,7 +137,7 @@ class Cluster:
 
     def leader(self):
         """The node that leads, as far as it is known; None."""
-        leading = [n for n in self.voters if n.serves() == 'leader']
+        leading = [n for n in self.voters if n.serves() in ('leader', 'standalone')]
         return max(leading, key=lambda n: n.seen.zxid, default=None)
 
     def in_service(self):

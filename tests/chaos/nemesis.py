@@ -1,5 +1,5 @@
 """Faults from a seed. What is done when to whom is drawn before it is done, in
-rounds: one to four faults that overlap, the mending of all, then a look whether
+rounds: one to five faults that overlap, the mending of all, then a look whether
 the service comes back. The schedule is a function of the seed and of what the
 machine can do (networks, disks); only who "leader" is, is found out on the spot.
 
@@ -17,6 +17,7 @@ import shim_disk
 STEP_S = 0.02
 BACK_S = 60      # mended and not all back in service: a finding
 EXIT_S = 20
+TARGET_S = 10    # a fault waits so long for servers that others work on
 CONDITION_S = 15  # what a fault waits for before it gives up
 
 
@@ -29,7 +30,8 @@ class Fault:
         self.kind = kind
         self.target = target
         self.seconds = seconds
-        self.random = random.Random('%s %s' % (name, seed))
+        self.key = '%s %s' % (name, seed)
+        self.random = random.Random(self.key)
 
     def __str__(self):
         return '%s +%.1fs %s %s %.1fs' % (self.name, self.at, self.kind,
@@ -65,6 +67,7 @@ KINDS = collections.OrderedDict([
     ('slow', (3, ('netem',))),          # latency and loss
     ('sync-fails', (3, ('disk',))),
     ('disk-slow', (3, ('disk',))),
+    ('disk-hangs', (3, ('disk',))),  # no sync comes back for a while
     ('disk-full', (3, ('disk',))),
     ('emptied', (3, ('repair',))),
     ('damaged', (3, ('repair',))),
@@ -81,7 +84,7 @@ def draw_round(seed, number, ids, able):
              if all(need in able for need in needs)]
     weights = [KINDS[kind][0] for kind in kinds]
     faults = []
-    for i in range(rng.choice([1, 1, 1, 2, 2, 3, 4])):
+    for i in range(rng.choice([1, 1, 2, 2, 3, 4, 5])):
         kind = rng.choices(kinds, weights)[0]
         target = rng.choice(['leader', 'follower', 'leader'] + ids * 2)
         seconds = min(0.2 * 2 ** rng.uniform(0, 6), LONG.get(kind, 5))
@@ -184,7 +187,10 @@ class Nemesis:
         method = getattr(self, 'do_' + fault.kind.replace('-', '_'))
         mine = set()
         try:
+            yield from self.until(lambda: self.targets(fault), TARGET_S)
             nodes = self.targets(fault)
+            if nodes is None:
+                raise Skipped('who it is for is busy')
             mine = {node.index for node in nodes}
             self.busy |= mine
             if fault.kind in ('sync-fails', 'disk-full'):
@@ -202,6 +208,8 @@ class Nemesis:
                 self.block()
             for index in mine:
                 node = self.cluster.nodes[index]
+                if node.disk is not None:
+                    node.disk.heal()
                 if node.down:
                     node.start()
                 elif node.member.paused:
@@ -210,30 +218,27 @@ class Nemesis:
             self.may_end -= mine
 
     def targets(self, fault):
-        nodes = self.cluster.nodes
-        free = [n for n in nodes if n.index not in self.busy]
-        if fault.kind in ('power-all', 'kill-all', 'rolling'):
-            if len(free) < len(nodes):
-                raise Skipped('some are busy')
-            return fault.random.sample(nodes, len(nodes))
-        if fault.kind == 'pause-most':
-            voters = [n for n in self.cluster.voters if n in free]
-            if len(voters) < len(self.cluster.voters):
-                raise Skipped('some are busy')
-            return fault.random.sample(voters, len(voters) // 2 + 1)
+        """Its servers, when no other fault works on them; else None."""
+        everybody = self.cluster.nodes
+        rng = random.Random(fault.key)
         if fault.kind in ('halves', 'bridge', 'leaders'):
-            return []
-        leader = self.cluster.leader()
-        if fault.target == 'leader':
-            wanted = [leader]
+            return ()  # they find out by themselves
+        if fault.kind in ('power-all', 'kill-all', 'rolling'):
+            nodes = rng.sample(everybody, len(everybody))
+        elif fault.kind == 'pause-most':
+            voters = self.cluster.voters
+            nodes = rng.sample(voters, len(voters) // 2 + 1)
+        elif fault.target == 'leader':
+            nodes = [self.cluster.leader()]
         elif fault.target == 'follower':
-            wanted = [n for n in self.cluster.voters if n is not leader]
+            leader = self.cluster.leader()
+            nodes = [rng.choice([n for n in self.cluster.voters
+                                 if n is not leader] or [leader])]
         else:
-            wanted = [nodes[fault.target - 1]]
-        wanted = [n for n in wanted if n in free]
-        if not wanted:
-            raise Skipped('the target is busy')
-        return [fault.random.choice(wanted)]
+            nodes = [everybody[fault.target - 1]]
+        free = None not in nodes and \
+            not any(n.index in self.busy for n in nodes)
+        return nodes if free else None
 
     def cut(self, fault, pairs):
         self.cuts[fault] = set(pairs)
@@ -303,7 +308,7 @@ class Nemesis:
     def until(self, condition, deadline_s=CONDITION_S):
         """Gives up after a while: other faults may stand in the way."""
         end = time.monotonic() + deadline_s
-        while not condition() and time.monotonic() < end:
+        while condition() in (None, False) and time.monotonic() < end:
             yield STEP_S
 
     def do_storm(self, fault, node):
@@ -441,6 +446,11 @@ class Nemesis:
         yield max(fault.seconds, 2)
         node.disk.delay_syncs(0)
 
+    def do_disk_hangs(self, fault, node):
+        node.disk.hold_syncs(True)
+        yield fault.seconds
+        node.disk.hold_syncs(False)
+
     def do_disk_full(self, fault, node):
         """A server with no room at all may end, and starts when there is."""
         node.disk.free_bytes(fault.random.choice([0, 100000, 5000000]))
@@ -499,9 +509,9 @@ class Nemesis:
     def do_clock(self, fault, node):
         jump_ms = fault.random.choice([-1, 1]) * fault.random.choice(
             [500, 5000, 60000, 86400000])
-        node.disk.jump_clock(jump_ms)
+        node.disk.shift_clock(jump_ms)
         yield max(fault.seconds, 2)
-        node.disk.jump_clock(0)
+        node.disk.shift_clock(0)
 
 
 def damage(directory, rng):
