@@ -133,7 +133,7 @@ class KazooActor(threading.Thread):
             path = '%s/%s-%d' % (parent, self.name, self.serial)
             while not self.stopping.is_set() and \
                     self.create(path, path)[0] is None:
-                pass
+                self.stopping.wait(0.05)
         else:
             self.locked()
 
