@@ -3,8 +3,9 @@
  *
  * Two lanes. Log lane (EPOCHS, APPEND, TRUNCATE): in the order asked; a result
  * for seq n says everything asked up to n in this lane is durable. Slow lane
- * (the rest): in the order asked among themselves, one result each; runs when
- * no log op waits, at the latest 50 ms after it was asked. TRUNCATE, SNAP_BEGIN
+ * (the rest): in the order asked among themselves, one result each; those of
+ * LevelDB beside the log, the others when no log op waits, at the latest 50 ms
+ * after they were asked. TRUNCATE, SNAP_BEGIN
  * and SNAP_END wait for both lanes to be empty and hold both. PURGE is asked
  * only when the checkpoint's result has come. */
 #ifndef CORRAL_PROTO_STORE_OP_H

@@ -17,7 +17,9 @@
 #include "base/log.h"
 #include "base/mem.h"
 
-/* A slow op runs at the latest so long after it was asked, log ops or not. */
+/* Slow ops of LevelDB are run by a second thread, one at a time and in the
+ * lane's order, so that no sync of the log waits for one of LevelDB's. The
+ * others run here, at the latest so long after they were asked. */
 #define SLOW_WAIT_MS 50
 /* store_idle() comes after so long without work; under load the free space is
  * looked at this often: less than the reserve can be written in between. */
@@ -57,11 +59,12 @@ struct disk {
     struct answers taken;        /* loop thread only */
     struct store_result *passed; /* loop thread only: what done gets */
     size_t passed_capacity;
-    pthread_t thread;
-    atomic_uint_fast64_t moves; /* odd: at work */
+    pthread_t thread, second;
+    atomic_uint_fast64_t moves, second_moves; /* odd: at work */
 
     pthread_mutex_t mutex; /* over the rest of the block */
-    pthread_cond_t work;
+    pthread_cond_t work, second_work;
+    enum { SECOND_IDLE, SECOND_RUNS, SECOND_DONE, SECOND_ENDS } second_state;
     struct lane submitted;
     struct answers answered;
     struct store_space space;
@@ -69,7 +72,12 @@ struct disk {
     bool waiting;       /* the thread sleeps on work */
     bool stopping;
 
+    /* The second thread's while it runs, else the disk thread's. */
+    struct store_op second_op;
+    struct store_result second_result;
+
     /* Disk thread only. */
+    bool second_has; /* the op above: of the slow lane, and not yet answered */
     struct lane log, slow, taking;
     struct store_op *ops;
     struct store_result *results;
@@ -80,6 +88,7 @@ struct disk {
 };
 
 static void *run(void *arg);
+static void *run_second(void *arg);
 static void wake_up(evutil_socket_t fd, short what, void *arg);
 
 struct disk *disk_start(struct event_base *base, struct store *store,
@@ -102,11 +111,13 @@ struct disk *disk_start(struct event_base *base, struct store *store,
     CHECK(pthread_condattr_init(&attr) == 0);
     CHECK(pthread_condattr_setclock(&attr, CLOCK_MONOTONIC) == 0);
     CHECK(pthread_cond_init(&disk->work, &attr) == 0);
+    CHECK(pthread_cond_init(&disk->second_work, NULL) == 0);
     CHECK(pthread_condattr_destroy(&attr) == 0);
     /* Signals are for the loop thread. */
     CHECK(sigfillset(&all) == 0);
     CHECK(pthread_sigmask(SIG_SETMASK, &all, &before) == 0);
     CHECK(pthread_create(&disk->thread, NULL, run, disk) == 0);
+    CHECK(pthread_create(&disk->second, NULL, run_second, disk) == 0);
     CHECK(pthread_sigmask(SIG_SETMASK, &before, NULL) == 0);
     return disk;
 }
@@ -136,6 +147,7 @@ void disk_stop(struct disk *disk)
     CHECK(pthread_cond_signal(&disk->work) == 0);
     CHECK(pthread_mutex_unlock(&disk->mutex) == 0);
     CHECK(pthread_join(disk->thread, NULL) == 0);
+    CHECK(pthread_join(disk->second, NULL) == 0);
     (void)event_del(&disk->event);
     (void)close(disk->wake_fd); /* nothing was written through it */
     store_close(disk->store);
@@ -149,6 +161,7 @@ void disk_stop(struct disk *disk)
     mem_free(disk->ops);
     mem_free(disk->results);
     CHECK(pthread_cond_destroy(&disk->work) == 0);
+    CHECK(pthread_cond_destroy(&disk->second_work) == 0);
     CHECK(pthread_mutex_destroy(&disk->mutex) == 0);
     mem_free(disk);
 }
@@ -207,7 +220,12 @@ size_t disk_queued(struct disk *disk)
 
 bool disk_pulse(struct disk *disk, uint64_t *moves)
 {
-    *moves = atomic_load(&disk->moves);
+    /* While the second thread is at work it is the one that may hang: the
+     * first gives it nothing more, but the log may go on. */
+    *moves = atomic_load(&disk->second_moves);
+    if (*moves % 2 == 0) {
+        *moves = atomic_load(&disk->moves);
+    }
     return *moves % 2 == 1;
 }
 
@@ -279,14 +297,52 @@ static bool is_log_op(enum store_op_type type)
            type == STORE_TRUNCATE;
 }
 
-/* Runs items first .. first + count of the lane in one call, and hands the
- * answers over. Does not come back from a failure: whatever the loop thread
- * still has to say was durable before it. */
+/* Nobody comes back from a failure: whatever the loop thread still has to say
+ * was durable before it. */
+static void end_if_failed(struct disk *disk, const struct store_result *result)
+{
+    if (result->err == ERR_IO) {
+        log_event(LOG_ERROR, "disk_failed", "reason=\"%s\"",
+                  store_failure(disk->store));
+        _exit(EXIT_FAILURE);
+    }
+}
+
+/* Hands answers over. */
+static void answer(struct disk *disk, const struct store_op *ops,
+                   const struct store_result *results, size_t count,
+                   int64_t log_ms)
+{
+    struct answers *answered = &disk->answered;
+    uint64_t one = 1;
+    bool was_empty;
+
+    for (size_t i = 0; i < count; i++) {
+        end_if_failed(disk, &results[i]);
+    }
+    CHECK(pthread_mutex_lock(&disk->mutex) == 0);
+    if (log_ms > disk->slowest_ms) {
+        disk->slowest_ms = log_ms;
+    }
+    was_empty = answered->count == 0;
+    answered->items =
+        mem_grow(answered->items, &answered->capacity, answered->count + count,
+                 sizeof(*answered->items));
+    for (size_t i = 0; i < count; i++) {
+        answered->items[answered->count++] =
+            (struct answer){results[i], ops[i].payload};
+    }
+    CHECK(pthread_mutex_unlock(&disk->mutex) == 0);
+    if (was_empty) {
+        CHECK(write(disk->wake_fd, &one, sizeof(one)) == sizeof(one));
+    }
+}
+
+/* Runs items first .. first + count of the lane in one call. */
 static void run_some(struct disk *disk, struct lane *lane, size_t count)
 {
-    bool was_empty, is_log = is_log_op(lane->items[lane->first].op.type);
-    int64_t began_ms = clock_monotonic_ms(), took_ms;
-    uint64_t one = 1;
+    bool is_log = is_log_op(lane->items[lane->first].op.type);
+    int64_t began_ms = clock_monotonic_ms();
 
     disk->ops =
         mem_grow(disk->ops, &disk->ops_capacity, count, sizeof(*disk->ops));
@@ -299,32 +355,57 @@ static void run_some(struct disk *disk, struct lane *lane, size_t count)
     atomic_fetch_add(&disk->moves, 1);
     store_run(disk->store, disk->ops, count, disk->results);
     atomic_fetch_add(&disk->moves, 1);
-    for (size_t i = 0; i < count; i++) {
-        if (disk->results[i].err == ERR_IO) {
-            log_event(LOG_ERROR, "disk_failed", "reason=\"%s\"",
-                      store_failure(disk->store));
-            _exit(EXIT_FAILURE);
-        }
-    }
     lane->first += count;
-    took_ms = clock_monotonic_ms() - began_ms;
+    answer(disk, disk->ops, disk->results, count,
+           is_log ? clock_monotonic_ms() - began_ms : 0);
+}
+
+/* The next slow op, which is one of LevelDB. */
+static void give_to_second(struct disk *disk)
+{
+    CHECK(!disk->second_has);
+    disk->second_has = true;
+    disk->second_op = disk->slow.items[disk->slow.first].op;
+    disk->slow.first++;
+    CHECK(pthread_mutex_lock(&disk->mutex) == 0);
+    CHECK(disk->second_state == SECOND_IDLE);
+    disk->second_state = SECOND_RUNS;
+    CHECK(pthread_cond_signal(&disk->second_work) == 0);
+    CHECK(pthread_mutex_unlock(&disk->mutex) == 0);
+}
+
+static void take_from_second(struct disk *disk)
+{
+    CHECK(disk->second_has);
+    disk->second_has = false;
+    atomic_fetch_add(&disk->moves, 1);
+    store_finish_beside(disk->store, &disk->second_op, &disk->second_result);
+    atomic_fetch_add(&disk->moves, 1);
+    answer(disk, &disk->second_op, &disk->second_result, 1, 0);
+}
+
+static void *run_second(void *arg)
+{
+    struct disk *disk = arg;
 
     CHECK(pthread_mutex_lock(&disk->mutex) == 0);
-    if (is_log && took_ms > disk->slowest_ms) {
-        disk->slowest_ms = took_ms;
-    }
-    was_empty = disk->answered.count == 0;
-    disk->answered.items =
-        mem_grow(disk->answered.items, &disk->answered.capacity,
-                 disk->answered.count + count, sizeof(*disk->answered.items));
-    for (size_t i = 0; i < count; i++) {
-        disk->answered.items[disk->answered.count++] =
-            (struct answer){disk->results[i], disk->ops[i].payload};
+    while (disk->second_state != SECOND_ENDS) {
+        if (disk->second_state != SECOND_RUNS) {
+            CHECK(pthread_cond_wait(&disk->second_work, &disk->mutex) == 0);
+            continue;
+        }
+        CHECK(pthread_mutex_unlock(&disk->mutex) == 0);
+        atomic_fetch_add(&disk->second_moves, 1);
+        store_run_beside(disk->store, &disk->second_op, &disk->second_result);
+        atomic_fetch_add(&disk->second_moves, 1);
+        CHECK(pthread_mutex_lock(&disk->mutex) == 0);
+        disk->second_state = SECOND_DONE;
+        if (disk->waiting) {
+            CHECK(pthread_cond_signal(&disk->work) == 0);
+        }
     }
     CHECK(pthread_mutex_unlock(&disk->mutex) == 0);
-    if (was_empty) {
-        CHECK(write(disk->wake_fd, &one, sizeof(one)) == sizeof(one));
-    }
+    return NULL;
 }
 
 /* How many at the lane's head may run now: those before the next fence. */
@@ -361,8 +442,26 @@ static uint64_t next_fence(const struct disk *disk)
     return fence;
 }
 
+/* The slow op at the lane's head, if it may run now. */
+static bool run_slow(struct disk *disk, bool log_ran)
+{
+    const struct item *oldest = &disk->slow.items[disk->slow.first];
+
+    if (disk->second_has) {
+        return false; /* they run one after the other */
+    }
+    if (store_runs_beside(oldest->op.type)) {
+        give_to_second(disk);
+    } else if (!log_ran ||
+               clock_monotonic_ms() - oldest->asked_ms >= SLOW_WAIT_MS) {
+        run_some(disk, &disk->slow, 1);
+    }
+    return true;
+}
+
 /* One round: all the log ops that may run, as one batch; then one slow op when
- * no log op waits or it has waited long enough. False: nothing was there. */
+ * no log op waits or it has waited long enough. False: nothing was there, or
+ * what is there waits for the second thread. */
 static bool run_round(struct disk *disk)
 {
     uint64_t fence = next_fence(disk);
@@ -373,18 +472,12 @@ static bool run_round(struct disk *disk)
         run_some(disk, &disk->log, log_ready);
     }
     if (slow_ready > 0) {
-        const struct item *oldest = &disk->slow.items[disk->slow.first];
-
-        if (log_ready == 0 ||
-            clock_monotonic_ms() - oldest->asked_ms >= SLOW_WAIT_MS) {
-            run_some(disk, &disk->slow, 1);
-        }
-        return true;
+        return run_slow(disk, log_ready > 0) || log_ready > 0;
     }
     if (log_ready > 0) {
         return true;
     }
-    if (fence == UINT64_MAX) {
+    if (fence == UINT64_MAX || disk->second_has) {
         return false;
     }
     disk->fences--;
@@ -429,7 +522,14 @@ static void look_at_space(struct disk *disk, bool idle)
     CHECK(pthread_mutex_unlock(&disk->mutex) == 0);
 }
 
-/* With the mutex held. True: IDLE_MS went by and nothing was submitted. */
+static bool has_news(const struct disk *disk)
+{
+    return lane_waiting(&disk->submitted) > 0 ||
+           disk->second_state == SECOND_DONE ||
+           (disk->stopping && !disk->second_has);
+}
+
+/* With the mutex held. True: IDLE_MS went by and nothing is to be done. */
 static bool wait_for_work(struct disk *disk)
 {
     struct timespec until;
@@ -441,13 +541,21 @@ static bool wait_for_work(struct disk *disk)
         until.tv_nsec -= 1000000000L;
         until.tv_sec++;
     }
-    while (lane_waiting(&disk->submitted) == 0 && !disk->stopping && err == 0) {
+    while (!has_news(disk) && err == 0) {
         disk->waiting = true;
         err = pthread_cond_timedwait(&disk->work, &disk->mutex, &until);
         CHECK(err == 0 || err == ETIMEDOUT);
     }
     disk->waiting = false;
-    return lane_waiting(&disk->submitted) == 0 && !disk->stopping;
+    return !has_news(disk) && !disk->second_has;
+}
+
+static void end_second(struct disk *disk)
+{
+    CHECK(pthread_mutex_lock(&disk->mutex) == 0);
+    disk->second_state = SECOND_ENDS;
+    CHECK(pthread_cond_signal(&disk->second_work) == 0);
+    CHECK(pthread_mutex_unlock(&disk->mutex) == 0);
 }
 
 static void *run(void *arg)
@@ -458,6 +566,7 @@ static void *run(void *arg)
     for (;;) {
         struct lane swap;
         bool idle = false;
+        bool second_done;
         bool stopping;
 
         CHECK(pthread_mutex_lock(&disk->mutex) == 0);
@@ -467,12 +576,20 @@ static void *run(void *arg)
         swap = disk->submitted;
         disk->submitted = disk->taking;
         disk->taking = swap;
+        second_done = disk->second_state == SECOND_DONE;
+        if (second_done) {
+            disk->second_state = SECOND_IDLE;
+        }
         stopping = disk->stopping;
         CHECK(pthread_mutex_unlock(&disk->mutex) == 0);
 
+        if (second_done) {
+            take_from_second(disk);
+        }
         sort_into_lanes(disk);
         busy = run_round(disk);
-        if (!busy && stopping) {
+        if (!busy && stopping && !disk->second_has) {
+            end_second(disk);
             return NULL;
         }
         if (idle || clock_monotonic_ms() - disk->idle_ms >= SPACE_MS) {

@@ -1,5 +1,6 @@
 noinst_LIBRARIES += store/libstore.a
 store_libstore_a_SOURCES = \
+	store/beside.c \
 	store/checkpoint.c store/checkpoint.h \
 	store/checkpoint_copy.c \
 	store/checkpoint_read.c \

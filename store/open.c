@@ -35,6 +35,10 @@ int store_open(const struct store_options *options, struct store **store,
     if (err != 0) {
         return store_refuse(made, err, error, error_size);
     }
+    /* Of its own from here on: another thread may run it. */
+    made->beside = made->volume;
+    made->beside.counts = (struct volume_counts){0};
+    made->checkpoint.volume = &made->beside;
     fill_durable(made);
     store_measure(made);
     *store = made;

@@ -5,8 +5,6 @@
 #include "base/err.h"
 #include "store/store_internal.h"
 
-#define ROOM (UINT64_C(16) << 20) /* bytes: LevelDB's buffer, log and more */
-
 enum {
     IDLE_ROUNDS = 20, /* two seconds: LevelDB has done what it had to do */
     MEASURE_EVERY = 8,
@@ -22,19 +20,10 @@ static int commit(struct store *store);
 static void run_slow_op(struct store *store, const struct store_op *op,
                         struct store_result *result);
 static int purge(struct store *store, const struct store_op *op);
-static int write_checkpoint(struct store *store, const struct store_op *op);
-static int stage(struct store *store, const struct store_op *op);
-static int room_to_stage(struct store *store, int err);
+static int stage_begin(struct store *store);
 static int stage_end(struct store *store, const struct store_op *op);
-static int own_damage(struct store *store, int err);
 static int read_log(struct store *store, const struct store_op *op,
                     struct store_result *result);
-static int read_snapshot(struct store *store, const struct store_op *op,
-                         struct store_result *result);
-static int give_memory_back(struct store *store);
-static bool release_reserves(struct store *store);
-static int no_space(struct store *store, const char *operation,
-                    const char *file);
 
 void store_close(struct store *store)
 {
@@ -55,11 +44,11 @@ static int end_cleanly(struct store *store)
     int err = log_settle(&store->log);
 
     if (err != 0 || (state->batch == store->log.number &&
-                     state->checkpoint == store->checkpoint.zxid)) {
+                     state->checkpoint == store->log.checkpoint)) {
         return err;
     }
     state->batch = store->log.number;
-    state->checkpoint = store->checkpoint.zxid;
+    state->checkpoint = store->log.checkpoint;
     return state_write(&store->volume, state);
 }
 
@@ -70,7 +59,8 @@ const struct durable_state *store_durable(const struct store *store)
 
 const char *store_failure(const struct store *store)
 {
-    return store->volume.failure;
+    return store->volume.failure[0] != '\0' ? store->volume.failure
+                                            : store->beside.failure;
 }
 
 void store_run(struct store *store, const struct store_op *ops, size_t count,
@@ -137,11 +127,12 @@ static int append(struct store *store, const struct store_op *op)
     struct slice payload = blob_bytes(op->payload);
     int err = log_append(&store->log, op->zxid, payload);
 
-    if (err == ERR_BUSY && release_reserves(store)) {
+    if (err == ERR_BUSY && store_release_reserves(store)) {
         err = log_append(&store->log, op->zxid, payload);
     }
     if (err == ERR_BUSY) {
-        err = no_space(store, "append to the log in", store->volume.log_dir);
+        err = store_no_space(store, "append to the log in",
+                             store->volume.log_dir);
     }
     return err;
 }
@@ -169,7 +160,7 @@ static int write_epochs(struct store *store, const struct store_op *op)
     }
     memcpy(store->state.cluster_id, op->cluster_id,
            sizeof(store->state.cluster_id));
-    store->state.checkpoint = store->checkpoint.zxid;
+    store->state.checkpoint = store->log.checkpoint;
     store->state.batch = store->log.number;
     return state_write(&store->volume, &store->state);
 }
@@ -203,28 +194,21 @@ static void run_slow_op(struct store *store, const struct store_op *op,
         case STORE_PURGE:
             result->err = purge(store, op);
             break;
-        case STORE_CHECKPOINT:
-            result->err = write_checkpoint(store, op);
+        case STORE_READ_LOG:
+            result->err = store_own_damage(store, read_log(store, op, result));
             break;
         case STORE_SNAP_BEGIN:
-            result->err = room_to_stage(
-                store, checkpoint_stage_begin(&store->checkpoint));
-            break;
-        case STORE_SNAP_CHUNK:
-            result->err = stage(store, op);
+            result->err = stage_begin(store);
             break;
         case STORE_SNAP_END:
             result->err = stage_end(store, op);
             break;
-        case STORE_READ_LOG:
-            result->err = own_damage(store, read_log(store, op, result));
-            break;
+        case STORE_CHECKPOINT:
+        case STORE_SNAP_CHUNK:
         case STORE_READ_SNAP:
-            result->err = own_damage(store, read_snapshot(store, op, result));
-            break;
         case STORE_READ_CLOSE:
-            checkpoint_read_close(&store->checkpoint, op->owner, op->reader_id);
-            result->err = give_memory_back(store);
+            store_run_beside(store, op, result);
+            store_finish_beside(store, op, result);
             break;
         case STORE_EPOCHS:
         case STORE_APPEND:
@@ -235,52 +219,22 @@ static void run_slow_op(struct store *store, const struct store_op *op,
 
 static int purge(struct store *store, const struct store_op *op)
 {
-    zxid_t durable = store->checkpoint.zxid;
+    zxid_t durable = store->log.checkpoint;
 
     return log_purge(&store->log, op->zxid < durable ? op->zxid : durable);
 }
 
-static int write_checkpoint(struct store *store, const struct store_op *op)
+static int stage_begin(struct store *store)
 {
-    struct slice records = blob_bytes(op->payload);
-    int err = checkpoint_write(&store->checkpoint, op->zxid, records);
-
-    if (err == ERR_BUSY) {
-        /* LevelDB takes no more until it is opened again. What it did not take
-         * is in the log still. */
-        (void)release_reserves(store);
-        err = checkpoint_recover(&store->checkpoint);
-        if (err == 0) {
-            err = checkpoint_write(&store->checkpoint, op->zxid, records);
-        }
-    }
-    if (err == ERR_BUSY) {
-        err = no_space(store, "write the checkpoint in", store->checkpoint_dir);
-    }
-    if (err == 0) {
-        store->log.checkpoint = op->zxid;
-    }
-    return err;
-}
-
-static int stage(struct store *store, const struct store_op *op)
-{
-    return room_to_stage(
-        store, checkpoint_stage(&store->checkpoint, blob_bytes(op->payload)));
-}
-
-static int room_to_stage(struct store *store, int err)
-{
-    return err == ERR_BUSY
-               ? no_space(store, "write a snapshot in", store->volume.data_dir)
-               : err;
+    return store_room_to_stage(store,
+                               checkpoint_stage_begin(&store->checkpoint));
 }
 
 static int stage_end(struct store *store, const struct store_op *op)
 {
     struct state next = store->state;
-    int err = room_to_stage(store,
-                            checkpoint_stage_end(&store->checkpoint, op->zxid));
+    int err = store_room_to_stage(
+        store, checkpoint_stage_end(&store->checkpoint, op->zxid));
 
     if (err != 0) {
         return err;
@@ -301,12 +255,6 @@ static int stage_end(struct store *store, const struct store_op *op)
     return 0;
 }
 
-/* The server ends, and must not come back to the same damage. */
-static int own_damage(struct store *store, int err)
-{
-    return err == ERR_CORRUPT && store_mark_damaged(store) != 0 ? ERR_IO : err;
-}
-
 static int read_log(struct store *store, const struct store_op *op,
                     struct store_result *result)
 {
@@ -319,49 +267,6 @@ static int read_log(struct store *store, const struct store_op *op,
     }
     buf_finish(&list);
     return err;
-}
-
-static int read_snapshot(struct store *store, const struct store_op *op,
-                         struct store_result *result)
-{
-    struct buf list = {0};
-    int err = 0;
-
-    if (store->checkpoint.zxid == 0) {
-        result->zxid = 0;
-        result->last = true;
-    } else {
-        err = checkpoint_read(&store->checkpoint, op, &list, &result->zxid,
-                              &result->last);
-    }
-    if (err == 0) {
-        result->payload = blob_copy(buf_bytes(&list));
-    }
-    buf_finish(&list);
-    if (err == 0 && result->last) {
-        err = give_memory_back(store);
-    }
-    return err;
-}
-
-/* Reading everything has filled LevelDB's maps and caches. */
-static int give_memory_back(struct store *store)
-{
-    int err;
-
-    if (store->checkpoint.readers_count > 0 ||
-        store->checkpoint.live.db == NULL || store->volume.read_only ||
-        reserve_free(&store->reserves[0]) < ROOM ||
-        reserve_low(&store->reserves[0])) {
-        return 0; /* to open LevelDB takes room */
-    }
-    err = checkpoint_reopen(&store->checkpoint);
-    if (err == ERR_BUSY) {
-        (void)release_reserves(store);
-        err = checkpoint_recover(&store->checkpoint);
-    }
-    return err == ERR_BUSY ? no_space(store, "open", store->checkpoint_dir)
-                           : err;
 }
 
 int store_idle(struct store *store)
@@ -388,7 +293,7 @@ int store_idle(struct store *store)
     store->idle_rounds++;
     if (err == 0 && store->idle_rounds == IDLE_ROUNDS &&
         store->checkpoint.written > 0) {
-        err = give_memory_back(store);
+        err = store_reopen(store);
     }
     if (store->idle_rounds % MEASURE_EVERY == 1) {
         store_measure(store);
@@ -420,23 +325,30 @@ void store_space(struct store *store, struct store_space *space)
     store->looked = true;
 }
 
+static void add_counts(const struct volume *volume, struct store_stats *stats)
+{
+    const struct volume_counts *counts = &volume->counts;
+    uint64_t max = __atomic_load_n(&counts->sync_us_max, __ATOMIC_RELAXED);
+
+    stats->syncs += __atomic_load_n(&counts->syncs, __ATOMIC_RELAXED);
+    stats->bytes_written +=
+        __atomic_load_n(&counts->bytes_written, __ATOMIC_RELAXED);
+    stats->sync_us_total +=
+        __atomic_load_n(&counts->sync_us_total, __ATOMIC_RELAXED);
+    stats->sync_us_max = max > stats->sync_us_max ? max : stats->sync_us_max;
+}
+
 void store_stats(const struct store *store, struct store_stats *stats)
 {
-    const struct volume_counts *counts = &store->volume.counts;
-
     *stats = (struct store_stats){
         .data_bytes = __atomic_load_n(&store->data_bytes, __ATOMIC_RELAXED),
         .log_bytes = __atomic_load_n(&store->log_bytes, __ATOMIC_RELAXED),
-        .syncs = __atomic_load_n(&counts->syncs, __ATOMIC_RELAXED),
-        .bytes_written =
-            __atomic_load_n(&counts->bytes_written, __ATOMIC_RELAXED),
-        .sync_us_total =
-            __atomic_load_n(&counts->sync_us_total, __ATOMIC_RELAXED),
-        .sync_us_max = __atomic_load_n(&counts->sync_us_max, __ATOMIC_RELAXED),
     };
+    add_counts(&store->volume, stats);
+    add_counts(&store->beside, stats);
 }
 
-static bool release_reserves(struct store *store)
+bool store_release_reserves(struct store *store)
 {
     bool released = false;
 
@@ -446,8 +358,7 @@ static bool release_reserves(struct store *store)
     return released;
 }
 
-static int no_space(struct store *store, const char *operation,
-                    const char *file)
+int store_no_space(struct store *store, const char *operation, const char *file)
 {
     errno = ENOSPC;
     return volume_fail(&store->volume, operation, file);

@@ -2,7 +2,8 @@
  * the epochs. docs/disk-format.md is the format.
  *
  * Blocking. Opened and verified on the loop thread before it runs; from then on
- * only the disk thread calls in. A failed write or sync is reported as ERR_IO
+ * only the disk thread calls in, and a second one what stands under Beside. A
+ * failed write or sync is reported as ERR_IO
  * in its result and the caller ends the process; store_failure() says what
  * failed. */
 #ifndef CORRAL_STORE_STORE_H
@@ -42,6 +43,15 @@ const struct durable_state *store_durable(const struct store *store);
  * caller's. */
 void store_run(struct store *store, const struct store_op *ops, size_t count,
                struct store_result *results);
+/* Beside: an op for which store_runs_beside() is true may be run by another
+ * thread, one at a time, while the thread of store_run() runs ops that are none
+ * of those, TRUNCATE, SNAP_BEGIN and SNAP_END excepted, or looks at the space.
+ * Its result is one when that thread has called store_finish_beside(). */
+bool store_runs_beside(enum store_op_type type);
+void store_run_beside(struct store *store, const struct store_op *op,
+                      struct store_result *result);
+void store_finish_beside(struct store *store, const struct store_op *op,
+                         struct store_result *result);
 /* Nothing was asked for a while (called each 100 ms at most): the empty batch
  * behind the last real one, the next segment, the reserve. 0 or ERR_IO. */
 int store_idle(struct store *store);

@@ -13,6 +13,7 @@
 
 struct store {
     struct volume volume;
+    struct volume beside; /* the checkpoint's, once the store is open */
     struct store_options options;
     struct lock locks[2];
     struct state state;
@@ -48,6 +49,20 @@ int store_set_aside(struct store *store);
 /* Damage found while the server runs: its next start sets everything aside.
  * ERR_IO. */
 int store_mark_damaged(struct store *store);
+
+/* ---- beside.c */
+/* LevelDB closed and opened when nobody reads it: its memory comes back. */
+int store_reopen(struct store *store);
+/* ERR_BUSY in receiving a snapshot is the end. */
+int store_room_to_stage(struct store *store, int err);
+/* ERR_CORRUPT of our own files marks them. */
+int store_own_damage(struct store *store, int err);
+
+/* ---- store.c */
+bool store_release_reserves(struct store *store); /* true: gave some back */
+/* ERR_IO, with its text. */
+int store_no_space(struct store *store, const char *operation,
+                   const char *file);
 
 /* ---- open.c */
 /* The parts of store_open() that store_verify() shares. */

@@ -2,9 +2,10 @@
  * down what it is asked. A plain program: Criterion cannot run under TSan.
  *
  * What is claimed: answers come in order and once each; everything queued goes
- * as one batch; the log lane goes first, a slow op waits 50 ms at most; a fence
- * waits for both lanes and holds both; an idle disk is told so; a failed write
- * ends the process before anything else is answered. */
+ * as one batch; the log lane goes first, a slow op waits 50 ms at most, and one
+ * of LevelDB runs beside the log, which does not wait for it; a fence waits for
+ * both lanes and holds both; an idle disk is told so; a failed write ends the
+ * process before anything else is answered. */
 #include <event2/event.h>
 #include <pthread.h>
 #include <stdio.h>
@@ -30,24 +31,19 @@ struct call {
 struct store {
     pthread_mutex_t mutex;
     pthread_cond_t go;
-    bool held;   /* store_run() waits inside */
-    bool inside; /* it does */
+    bool held;        /* store_run() waits inside */
+    bool inside;      /* it does */
+    bool beside_held; /* store_run_beside() waits inside */
+    bool beside;      /* it does */
     uint64_t fail_seq;
     struct call calls[100000];
     size_t count;
     size_t idles;
 };
 
-void store_run(struct store *store, const struct store_op *ops, size_t count,
-               struct store_result *results)
+static void write_down(struct store *store, const struct store_op *ops,
+                       size_t count, struct store_result *results)
 {
-    CHECK(pthread_mutex_lock(&store->mutex) == 0);
-    store->inside = true;
-    CHECK(pthread_cond_broadcast(&store->go) == 0);
-    while (store->held) {
-        CHECK(pthread_cond_wait(&store->go, &store->mutex) == 0);
-    }
-    store->inside = false;
     for (size_t i = 0; i < count; i++) {
         CHECK(store->count < 100000);
         store->calls[store->count++] =
@@ -64,6 +60,47 @@ void store_run(struct store *store, const struct store_op *ops, size_t count,
             CHECK(blob_bytes(ops[i].payload).len == 3);
         }
     }
+}
+
+void store_run(struct store *store, const struct store_op *ops, size_t count,
+               struct store_result *results)
+{
+    CHECK(pthread_mutex_lock(&store->mutex) == 0);
+    store->inside = true;
+    CHECK(pthread_cond_broadcast(&store->go) == 0);
+    while (store->held) {
+        CHECK(pthread_cond_wait(&store->go, &store->mutex) == 0);
+    }
+    store->inside = false;
+    write_down(store, ops, count, results);
+    CHECK(pthread_mutex_unlock(&store->mutex) == 0);
+}
+
+bool store_runs_beside(enum store_op_type type)
+{
+    return type == STORE_CHECKPOINT || type == STORE_READ_SNAP ||
+           type == STORE_SNAP_CHUNK;
+}
+
+void store_run_beside(struct store *store, const struct store_op *op,
+                      struct store_result *result)
+{
+    CHECK(pthread_mutex_lock(&store->mutex) == 0);
+    store->beside = true;
+    CHECK(pthread_cond_broadcast(&store->go) == 0);
+    while (store->beside_held) {
+        CHECK(pthread_cond_wait(&store->go, &store->mutex) == 0);
+    }
+    write_down(store, op, 1, result);
+    CHECK(pthread_mutex_unlock(&store->mutex) == 0);
+}
+
+void store_finish_beside(struct store *store, const struct store_op *op,
+                         struct store_result *result)
+{
+    CHECK(pthread_mutex_lock(&store->mutex) == 0);
+    CHECK(result->seq == op->seq);
+    store->beside = false;
     CHECK(pthread_mutex_unlock(&store->mutex) == 0);
 }
 
@@ -181,12 +218,17 @@ static void submit(struct rig *rig, enum store_op_type type, uint64_t seq)
     disk_submit(rig->disk, &op, 1);
 }
 
-static void run_until(struct rig *rig, size_t answers)
+static void run_some(struct rig *rig, size_t answers)
 {
     while (rig->answers < answers) {
         CHECK(event_base_loop(rig->base, EVLOOP_ONCE) == 0);
     }
     CHECK(rig->answers == answers);
+}
+
+static void run_until(struct rig *rig, size_t answers)
+{
+    run_some(rig, answers);
     CHECK(disk_queued(rig->disk) == 0);
 }
 
@@ -246,7 +288,7 @@ static void the_log_goes_before_the_slow_lane(void)
     hold(rig.store);
     submit(&rig, STORE_APPEND, 1);
     wait_inside(rig.store);
-    submit(&rig, STORE_CHECKPOINT, 1);
+    submit(&rig, STORE_READ_LOG, 1);
     submit(&rig, STORE_PURGE, 2);
     submit(&rig, STORE_APPEND, 2);
     submit(&rig, STORE_EPOCHS, 3);
@@ -255,8 +297,41 @@ static void the_log_goes_before_the_slow_lane(void)
     CHECK(rig.store->calls[1].type == STORE_APPEND);
     CHECK(rig.store->calls[2].type == STORE_EPOCHS);
     CHECK(rig.store->calls[2].batch == 2);
-    CHECK(rig.store->calls[3].type == STORE_CHECKPOINT);
+    CHECK(rig.store->calls[3].type == STORE_READ_LOG);
     CHECK(rig.store->calls[3].batch == 1);
+    rig_finish(&rig);
+}
+
+/* LevelDB may take as long as it likes; what is asked of it goes in order, and
+ * a fence waits for it. */
+static void the_log_does_not_wait_for_leveldb(void)
+{
+    struct rig rig;
+
+    rig_init(&rig);
+    CHECK(pthread_mutex_lock(&rig.store->mutex) == 0);
+    rig.store->beside_held = true;
+    CHECK(pthread_mutex_unlock(&rig.store->mutex) == 0);
+    submit(&rig, STORE_CHECKPOINT, 1);
+    submit(&rig, STORE_READ_SNAP, 2);
+    submit(&rig, STORE_PURGE, 3);
+    for (uint64_t seq = 1; seq <= 100; seq++) {
+        submit(&rig, STORE_APPEND, seq);
+        run_some(&rig, seq);
+    }
+    submit(&rig, STORE_TRUNCATE, 101);
+    submit(&rig, STORE_APPEND, 102);
+    CHECK(pthread_mutex_lock(&rig.store->mutex) == 0);
+    CHECK(rig.store->count == 100);
+    rig.store->beside_held = false;
+    CHECK(pthread_cond_broadcast(&rig.store->go) == 0);
+    CHECK(pthread_mutex_unlock(&rig.store->mutex) == 0);
+    run_until(&rig, 105);
+    CHECK(rig.store->calls[100].type == STORE_CHECKPOINT);
+    CHECK(rig.store->calls[101].type == STORE_READ_SNAP);
+    CHECK(rig.store->calls[102].type == STORE_PURGE);
+    CHECK(rig.store->calls[103].type == STORE_TRUNCATE);
+    CHECK(rig.store->calls[104].type == STORE_APPEND);
     rig_finish(&rig);
 }
 
@@ -268,7 +343,7 @@ static void a_slow_op_is_not_starved(void)
     uint64_t seq = 1;
 
     rig_init(&rig);
-    submit(&rig, STORE_CHECKPOINT, 1);
+    submit(&rig, STORE_PURGE, 1);
     submit(&rig, STORE_APPEND, seq);
     while (rig.slow_seq == 0) {
         submit(&rig, STORE_APPEND, ++seq);
@@ -282,24 +357,24 @@ static void a_slow_op_is_not_starved(void)
 static void a_fence_waits_for_both_lanes_and_holds_both(void)
 {
     static const enum store_op_type expected[] = {
-        STORE_APPEND,     /* held */
-        STORE_APPEND,     /* before the fence: the log first */
-        STORE_CHECKPOINT, /* then the slow lane */
-        STORE_TRUNCATE,   STORE_APPEND, STORE_CHECKPOINT,
-        STORE_SNAP_BEGIN, STORE_APPEND, STORE_SNAP_CHUNK};
+        STORE_APPEND, /* held */
+        STORE_APPEND, /* before the fence: the log first */
+        STORE_PURGE,  /* then the slow lane */
+        STORE_TRUNCATE,   STORE_APPEND, STORE_PURGE,
+        STORE_SNAP_BEGIN, STORE_APPEND, STORE_READ_LOG};
     struct rig rig;
 
     rig_init(&rig);
     hold(rig.store);
     submit(&rig, STORE_APPEND, 1);
     wait_inside(rig.store);
-    submit(&rig, STORE_CHECKPOINT, 1);
+    submit(&rig, STORE_PURGE, 1);
     submit(&rig, STORE_APPEND, 2);
     submit(&rig, STORE_TRUNCATE, 3);
-    submit(&rig, STORE_CHECKPOINT, 2);
+    submit(&rig, STORE_PURGE, 2);
     submit(&rig, STORE_APPEND, 4);
     submit(&rig, STORE_SNAP_BEGIN, 3);
-    submit(&rig, STORE_SNAP_CHUNK, 4);
+    submit(&rig, STORE_READ_LOG, 4);
     submit(&rig, STORE_APPEND, 5);
     let_go(rig.store);
     run_until(&rig, 9);
@@ -373,6 +448,7 @@ int main(void)
     answers_come_in_order_under_load();
     all_that_is_queued_is_one_batch();
     the_log_goes_before_the_slow_lane();
+    the_log_does_not_wait_for_leveldb();
     a_slow_op_is_not_starved();
     a_fence_waits_for_both_lanes_and_holds_both();
     an_idle_disk_is_told_so();
