@@ -15,7 +15,7 @@
 #include "base/mem.h"
 #include "tools/bench.h"
 
-#define TICK_MS 50
+#define TICK_S 0.05
 #define ROUND_WAIT_MS 10 /* after all servers were tried in vain */
 #define NUMBER_SIZE 20   /* digits at the front of a key's data */
 #define SHOWN_NS 50000000u
@@ -115,8 +115,10 @@ static void new_mark(struct gap *gap, const char *name, size_t len)
     new->at_ns = now;
     /* It is printed as JSON. */
     for (size_t i = 0; i < len && i < sizeof(new->name) - 1; i++) {
-        new->name[i] =
-            name[i] < ' ' || strchr("\"\\", name[i]) != NULL ? '_' : name[i];
+        new->name[i] = name[i];
+        if (name[i] < ' ' || name[i] == '"' || name[i] == '\\') {
+            new->name[i] = '_';
+        }
     }
 }
 
@@ -661,7 +663,7 @@ static void free_gap(struct gap *gap)
 int bench_gap_run(const struct bench_options *options, struct event_base *base,
                   struct bench_result *result)
 {
-    struct timeval tick = {0, TICK_MS * 1000};
+    struct timeval tick = to_timeval(TICK_S);
     struct gap gap = {.options = options,
                       .base = base,
                       .result = result,
