@@ -39,6 +39,11 @@ bool client_take(struct replica *r, struct conn *conn, struct slice frame,
         refuse(r, conn, &header, ZK_UNIMPLEMENTED, taken_ms);
         return true;
     }
+    if (conn->state == CONN_READ_ONLY &&
+        (op->kind == ZK_OP_WRITE || op->kind == ZK_OP_SYNC_KIND)) {
+        read_only_refuse(r, conn, &header, taken_ms);
+        return true;
+    }
     switch (op->kind) {
         case ZK_OP_READ:
             take_read(r, conn, frame, taken_ms);

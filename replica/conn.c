@@ -57,6 +57,8 @@ void conn_frame(struct replica *r, const struct replica_input *input)
             }
             return;
         }
+    } else if (conn->state == CONN_READ_ONLY) {
+        conn->touched_ms = r->now_ms;
     }
     if (frames_wait(r) || !list_empty(&conn->inbox) ||
         !take(r, conn, input->frame, r->now_ms)) {
@@ -151,6 +153,8 @@ void conn_drained(struct replica *r, struct conn *conn)
      * there; that it takes its answers says it. */
     if (conn->state == CONN_OPEN) {
         conn_touch(r, conn);
+    } else if (conn->state == CONN_READ_ONLY) {
+        conn->touched_ms = r->now_ms;
     }
     if (conn_idle(conn)) {
         return;
@@ -304,6 +308,9 @@ static bool take(struct replica *r, struct conn *conn, struct slice frame,
         case CONN_HANDSHAKE:
             return false;
         case CONN_OPEN:
+            /* In read-only mode it waits for the leader as ever. */
+            return r->serving && client_take(r, conn, frame, taken_ms);
+        case CONN_READ_ONLY:
             return client_take(r, conn, frame, taken_ms);
         case CONN_CLOSING:
         case CONN_GONE:

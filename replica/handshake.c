@@ -12,7 +12,7 @@ static uint64_t attach_by(struct replica *r, struct conn *conn,
                           enum wait_kind kind, int64_t taken_ms);
 static void attach(struct replica *r, struct conn *conn, int32_t timeout_ms);
 static void answer(struct replica *r, struct conn *conn,
-                   const struct session *session);
+                   struct zk_connect_response *response, bool read_only);
 
 bool handshake_take(struct replica *r, struct conn *conn, struct slice frame,
                     int64_t taken_ms)
@@ -29,6 +29,10 @@ bool handshake_take(struct replica *r, struct conn *conn, struct slice frame,
     if ((int64_t)connect.request.last_zxid_seen > (int64_t)r->zxid_delivered) {
         r->connections_refused++;
         conn_close(r, conn, "client has seen a later zxid");
+        return true;
+    }
+    if (r->read_only && connect.read_only) {
+        read_only_open(r, conn, &connect);
         return true;
     }
     if (!write_possible(r) ||
@@ -49,7 +53,9 @@ void handshake_answer(struct replica *r, const struct wait *wait,
                       uint64_t session_id)
 {
     struct conn *conn = conn_find(r, wait->conn_id);
+    struct zk_connect_response response = {0};
     struct session *session;
+    uint8_t password[16];
 
     /* The client went away: its session expires in its time. */
     if (conn == NULL) {
@@ -64,17 +70,43 @@ void handshake_answer(struct replica *r, const struct wait *wait,
     /* A resume that was accepted has the session speak through it, unless the
      * session ended meanwhile. */
     if (session == NULL || session_conn(session) != conn_id(conn)) {
-        r->connections_refused++;
-        answer(r, conn, NULL);
-        conn_close(r, conn, "session is expired or the password is wrong");
+        handshake_refuse(r, conn);
         return;
     }
     conn->session = session;
     conn->state = CONN_OPEN;
     conn_touch(r, conn);
-    answer(r, conn, session);
+    response.timeout = session_timeout_ms(session);
+    response.session_id = conn->session_id;
+    session_password_copy(session, password);
+    response.password = slice_make(password, sizeof(password));
+    answer(r, conn, &response, false);
     count_answer(r, conn, ZK_OP_CREATE_SESSION, 0, wait->taken_ms);
     r->inboxes_wake |= !list_empty(&conn->inbox);
+}
+
+void handshake_refuse(struct replica *r, struct conn *conn)
+{
+    static const uint8_t none[16];
+    struct zk_connect_response response = {
+        .password = slice_make(none, sizeof(none)),
+    };
+
+    r->connections_refused++;
+    answer(r, conn, &response, false);
+    conn_close(r, conn, "session is expired or the password is wrong");
+}
+
+void handshake_answer_as(struct replica *r, struct conn *conn, uint64_t id,
+                         int32_t timeout_ms, const uint8_t password[16])
+{
+    struct zk_connect_response response = {
+        .timeout = timeout_ms,
+        .session_id = id,
+        .password = slice_make(password, 16),
+    };
+
+    answer(r, conn, &response, true);
 }
 
 /* All that the session's old connection had in flight is delivered. */
@@ -171,22 +203,11 @@ static void attach(struct replica *r, struct conn *conn, int32_t timeout_ms)
     session_renegotiate(session, session_clamp_timeout(r, timeout_ms));
 }
 
-/* session NULL: refused. */
 static void answer(struct replica *r, struct conn *conn,
-                   const struct session *session)
+                   struct zk_connect_response *response, bool read_only)
 {
-    uint8_t password[16] = {0};
-    struct zk_connect_response response = {
-        .password = slice_make(password, sizeof(password)),
-    };
-
-    if (session != NULL) {
-        response.timeout = session_timeout_ms(session);
-        response.session_id = session_id(session);
-        session_password_copy(session, password);
-    }
     buf_clear(&r->scratch);
-    client_connect_encode_reply(&response, conn->has_read_only, false,
+    client_connect_encode_reply(response, conn->has_read_only, read_only,
                                 &r->scratch);
     packet_copy_send(r, conn, buf_bytes(&r->scratch));
 }

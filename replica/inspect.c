@@ -123,6 +123,7 @@ void inspect_server(const struct replica *replica,
         .unavailable = replica->times.unavailable,
         .zab = *zab_counts(replica->zab),
         .serving = replica->serving,
+        .read_only = replica->read_only,
         .standalone = replica->standalone,
         .disk_low = replica->disk_low,
         .epoch = zab_epoch(replica->zab),
@@ -440,14 +441,17 @@ static void fill_conn(const struct conn *conn, struct inspect_conn *view)
 
     *view = (struct inspect_conn){
         .conn_id = conn_id(conn),
-        .session_id = conn->state == CONN_OPEN ? conn->session_id : 0,
+        .session_id = conn->state == CONN_OPEN || conn->state == CONN_READ_ONLY
+                          ? conn->session_id
+                          : 0,
+        .read_only = conn->state == CONN_READ_ONLY,
         .queued = conn->outstanding,
         .received = counts->received,
         .sent = counts->sent,
         .last_op = counts->last_op,
         .established_wall_ms = counts->established_wall_ms,
-        .timeout_ms =
-            conn->session == NULL ? 0 : session_timeout_ms(conn->session),
+        .timeout_ms = conn->session == NULL ? conn->read_only_ms
+                                            : session_timeout_ms(conn->session),
         .last_cxid = counts->last_cxid,
         .last_zxid = counts->last_zxid,
         .last_response_ms = counts->last_response_ms,

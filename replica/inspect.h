@@ -32,6 +32,7 @@ struct inspect_server {
     struct inspect_summary unavailable; /* not serving */
     struct zab_counts zab;
     bool serving;    /* answers clients */
+    bool read_only;  /* does not, but for clients that asked to read only */
     bool standalone; /* an ensemble of one */
     bool disk_low;
     uint32_t epoch, epoch_accepted; /* taken up, promised */
@@ -82,6 +83,7 @@ bool inspect_cluster_id(const struct replica *replica,
 struct inspect_conn {
     uint64_t conn_id;
     uint64_t session_id; /* 0: handshake not done */
+    bool read_only;      /* the session is not served here, its client reads */
     uint64_t queued, received, sent;
     const char *last_op; /* lop code */
     int64_t established_wall_ms;

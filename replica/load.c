@@ -20,6 +20,7 @@ void load_begin(struct replica *r)
             conn_close(r, conn, "the tree is loaded anew");
         }
     }
+    read_only_end(r);
     placed_drop(r);
     r->loading = true;
     /* Whatever is stored from here on is of this tree; a checkpoint of the

@@ -19,6 +19,7 @@ replica_libreplica_a_SOURCES = \
 	replica/read_job.c \
 	replica/read_list.c \
 	replica/read_watches.c \
+	replica/readonly.c \
 	replica/replica.c replica/replica.h replica/replica_internal.h \
 	replica/role.c \
 	replica/status.c \

@@ -117,6 +117,7 @@ void replica_step(struct replica *r, const struct replica_input *input,
     if (!r->started) {
         r->started = true;
         r->started_ms = input->now_ms;
+        r->held_since_ms = input->now_ms;
         r->times = (struct inspect_times){
             .looking = true,
             .looking_since_ms = input->now_ms,

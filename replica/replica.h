@@ -29,6 +29,8 @@ struct replica_config {
                            * wait for REPLICA_CLIENT_DRAINED */
     uint8_t entropy[32];  /* from the kernel: cluster id, hash seeds */
     bool ttl_nodes, hard_quotas, skip_acl, digest_enabled;
+    bool read_only; /* without a leader it shows what it has to clients that
+                     * ask for it */
     struct slice super_digest;  /* "super:<base64>" or ptr NULL; copied */
     struct slice ensemble_name; /* ensembleAuthName or ptr NULL; copied */
     /* What /zookeeper/config is to show when this server leads; copied. */

@@ -50,8 +50,9 @@ enum conn_state {
     CONN_NEW,       /* no frame taken yet */
     CONN_HANDSHAKE, /* its ConnectRequest waits for an answer */
     CONN_OPEN,
-    CONN_CLOSING, /* session closed: goes when its queue is empty */
-    CONN_GONE,    /* closed in this step; freed at its end */
+    CONN_READ_ONLY, /* readonly.c: no session of ours */
+    CONN_CLOSING,   /* session closed: goes when its queue is empty */
+    CONN_GONE,      /* closed in this step; freed at its end */
 };
 
 /* Why a connection is paused: bits. */
@@ -96,6 +97,7 @@ struct conn {
     int64_t touched_ms;
     uint64_t output;      /* bytes sent since the last CLIENT_DRAINED */
     uint32_t outstanding; /* its share of replica->outstanding */
+    int32_t read_only_ms; /* its time-out, if it is served read-only; or 0 */
     uint32_t status_last; /* number of the STATUS it was last put into */
     uint8_t random[16];   /* CLIENT_OPENED's: the password of a new session */
     enum conn_state state;
@@ -247,6 +249,7 @@ struct replica {
     zxid_t zxid_delivered;
     zxid_t zxid_routed; /* of the last delivery that zab has emitted */
     bool loading, leading, serving, disk_low;
+    bool read_only; /* not serving; who asked for it is shown what there is */
     /* The end of a received snapshot was asked of the disk: what is stored
      * from now on belongs to the tree that will be loaded, not to this one. */
     bool tree_outdated;
@@ -295,6 +298,7 @@ struct replica {
     uint32_t held_ticks;     /* since we looked for those held too long */
     uint64_t disks_low;      /* leader: learners that said so, by index */
     int64_t held_since_ms;   /* no leader since then; 0: there is one */
+    uint32_t read_only_last; /* of the ids given out in read-only mode */
     struct peer_msg digest;  /* learner: of a txn not delivered yet; zxid 0 */
 
     /* Loading. */
@@ -332,7 +336,7 @@ struct replica {
  * or there is no tree or leader yet. */
 static inline bool frames_wait(const struct replica *r)
 {
-    return r->delivery.active || r->holds > 0 || !r->serving;
+    return r->delivery.active || r->holds > 0 || !(r->serving || r->read_only);
 }
 
 /* What is done at once, and in one slice of what is not. */
@@ -451,6 +455,11 @@ bool handshake_take(struct replica *r, struct conn *conn, struct slice frame,
 /* Its createSession was delivered, or its barrier is done. */
 void handshake_answer(struct replica *r, const struct wait *wait,
                       uint64_t session_id);
+/* Refused for good: its session is expired, or it is not its session. */
+void handshake_refuse(struct replica *r, struct conn *conn);
+/* The answer of read-only mode. */
+void handshake_answer_as(struct replica *r, struct conn *conn, uint64_t id,
+                         int32_t timeout_ms, const uint8_t password[16]);
 /* Learner: the leader's answer, in its place. */
 void session_on_revalidate_reply(struct replica *r, const struct peer_msg *msg);
 
@@ -608,6 +617,16 @@ void event_send(struct replica *r, struct conn *conn, enum zk_event_type type,
 void load_begin(struct replica *r);
 void load_chunk(struct replica *r, struct blob *payload);
 void load_end(struct replica *r, zxid_t zxid);
+
+/* ---- readonly.c */
+void read_only_tick(struct replica *r); /* while it does not serve */
+void read_only_end(struct replica *r);
+/* Its handshake asked for it. */
+void read_only_open(struct replica *r, struct conn *conn,
+                    const struct client_connect *connect);
+/* What needs a leader; or the end of it. */
+void read_only_refuse(struct replica *r, struct conn *conn,
+                      const struct zk_request_header *header, int64_t taken_ms);
 
 /* ---- members.c: leadership begins, and something can be proposed */
 void members_show(struct replica *r);

@@ -74,6 +74,7 @@ void role_tick(struct replica *r)
         return;
     }
     r->held_ticks = 0;
+    read_only_tick(r);
     close_handshakes(r);
     close_held(r);
 }
@@ -83,6 +84,7 @@ void role_set_serving(struct replica *r, bool serving)
     if (r->serving == serving) {
         return;
     }
+    read_only_end(r);
     r->serving = serving;
     r->held_since_ms = serving ? 0 : r->now_ms;
     effect_push(r, REPLICA_SERVING)->serving = serving;

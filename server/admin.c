@@ -130,7 +130,7 @@ static bool begin(struct admin_job *job, struct buf *out)
 
     job->begun = true;
     admin_look(job, &server);
-    if (!server.serving && !job->word->always) {
+    if (!server.serving && !server.read_only && !job->word->always) {
         buf_append_text(
             out, "This ZooKeeper instance is not currently serving requests\n");
         return false;
@@ -219,6 +219,9 @@ const char *admin_mode(const struct inspect_server *server)
     if (server->standalone) {
         return "standalone";
     }
+    if (server->read_only) {
+        return "read-only";
+    }
     switch (server->role) {
         case ZAB_LEADING:
             return "leader";
@@ -244,7 +247,9 @@ static bool say_isro(struct admin_job *job, struct buf *out)
     struct inspect_server server;
 
     admin_look(job, &server);
-    buf_append_text(out, server.serving ? "rw" : "null");
+    buf_append_text(out, server.serving     ? "rw"
+                         : server.read_only ? "ro"
+                                            : "null");
     return true;
 }
 

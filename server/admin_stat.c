@@ -40,11 +40,15 @@ static void print_numbers(const struct admin_job *job,
     }
 }
 
-static void print_version(struct buf *out)
+static void print_version(const struct inspect_server *server, struct buf *out)
 {
     buf_append_text(out, "Zookeeper version: ");
     admin_version(out);
     buf_append_text(out, "\n");
+    if (server->read_only) {
+        buf_append_text(out,
+                        "READ-ONLY mode; serving only read-only clients\n");
+    }
 }
 
 bool admin_srvr(struct admin_job *job, struct buf *out)
@@ -52,7 +56,7 @@ bool admin_srvr(struct admin_job *job, struct buf *out)
     struct inspect_server server;
 
     admin_look(job, &server);
-    print_version(out);
+    print_version(&server, out);
     print_numbers(job, &server, out);
     return true;
 }
@@ -120,7 +124,8 @@ bool admin_stat(struct admin_job *job, struct buf *out)
     struct inspect_server server;
 
     if (job->phase == 0) {
-        print_version(out);
+        admin_look(job, &server);
+        print_version(&server, out);
         buf_append_text(out, "Clients:\n");
         job->phase = 1;
     }

@@ -101,6 +101,7 @@ static void replica_from(const struct config *config,
     replica->ttl_nodes = config->ttl_nodes;
     replica->hard_quotas = config->hard_quotas;
     replica->skip_acl = config->skip_acl;
+    replica->read_only = config->read_only_mode;
     replica->digest_enabled = config->digest_enabled;
     replica->super_digest = text_or_absent(config->super_digest);
     replica->ensemble_name = text_or_absent(config->ensemble_name);

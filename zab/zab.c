@@ -177,6 +177,12 @@ bool zab_cluster_id(const struct zab *zab, uint8_t id[PEER_CLUSTER_ID_SIZE])
     return !zab_blank(zab) && zab->logged != 0;
 }
 
+bool zab_has_tree(const struct zab *zab)
+{
+    return zab->tree == ZAB_TREE_WHOLE && zab->phase >= ZAB_PHASE_ELECTION &&
+           zab->phase != ZAB_PHASE_DAMAGED;
+}
+
 const char *zab_phase_name(const struct zab *zab)
 {
     static const char *const names[ZAB_PHASES_COUNT] = {

@@ -149,6 +149,9 @@ zxid_t zab_committed(const struct zab *zab);
 zxid_t zab_logged(const struct zab *zab);
 /* False: it belongs to none yet, it has no history. */
 bool zab_cluster_id(const struct zab *zab, uint8_t id[PEER_CLUSTER_ID_SIZE]);
+/* The tree is whole, and all that was known committed at the start is
+ * delivered. */
+bool zab_has_tree(const struct zab *zab);
 /* The elected leader or its follower, serving or not: for people to read. */
 const char *zab_phase_name(const struct zab *zab);
 /* May replica/ speak with it over the quorum link? Leader: the learner is

@@ -54,14 +54,15 @@ void linear_committed(void *context, zxid_t zxid, const struct txn *txn)
 {
     struct clients *clients = context;
 
-    if (client_op_find(txn->op)->kind == ZK_OP_INTERNAL) {
-        return; /* of a handshake */
+    if (client_op_find(txn->op)->kind == ZK_OP_INTERNAL ||
+        txn->session_id == 0) {
+        return; /* of a handshake; of a server */
     }
     for (unsigned i = 0; i < clients->count; i++) {
         struct client *client = &clients->items[i];
 
         if (client->session_id != txn->session_id ||
-            client->state != CLIENT_OPEN) {
+            client->state != CLIENT_OPEN || client->read_only) {
             continue;
         }
         if (txn->origin_request == 0) {
@@ -94,6 +95,9 @@ void linear_attended(struct clients *clients, struct client *client,
     uint64_t pause_us = (uint64_t)client->timeout_ms * SIM_MS / 4;
 
     (void)clients;
+    if (client->read_only) {
+        return; /* its leader hears nothing of it */
+    }
     if (sent_us > client->touched_us + pause_us) {
         client->steady_us = sent_us;
     }
@@ -194,11 +198,21 @@ void linear_handshake(struct clients *clients, struct client *client,
         return;
     }
     session = model_session(clients->model, response->session_id);
+    if (client->read_only && client->session_id == 0) {
+        if (session != NULL) {
+            sim_fail(clients->sim,
+                     "Sessions: client %u gets 0x%llx to read with, which is "
+                     "somebody's",
+                     client->index, (unsigned long long)response->session_id);
+        }
+        return;
+    }
     if (session == NULL) {
         sim_fail(clients->sim,
                  "Sessions: client %u gets 0x%llx, which was never opened",
                  client->index, (unsigned long long)response->session_id);
-    } else if (session->closed != 0 && session->closed <= client->floor) {
+    } else if (session->closed != 0 && session->closed <= client->floor &&
+               !client->read_only) {
         sim_fail(clients->sim,
                  "Sessions: client %u gets 0x%llx back from the "
                  "dead",
@@ -231,7 +245,7 @@ void linear_header(struct clients *clients, struct client *client,
                  "Monotone: client %u gets 0x%llx (xid %d) after 0x%llx",
                  client->index, (unsigned long long)zxid, header->xid,
                  (unsigned long long)client->zxid);
-    } else if (zxid < client->floor) {
+    } else if (zxid < client->floor && !client->read_only) {
         sim_fail(clients->sim,
                  "Linearizable: client %u gets 0x%llx (xid %d) on a connection "
                  "that began behind 0x%llx",
@@ -273,6 +287,12 @@ void linear_answer(struct clients *clients, struct client *client,
         return;
     }
     if (clients->model == NULL) {
+        return;
+    }
+    if (client->read_only && client_op_find(ask->op)->kind != ZK_OP_READ) {
+        if (reply->code != ZK_NOT_READ_ONLY || ask->committed != 0) {
+            fail(clients, client, ask, zxid, "Refused: not as read-only");
+        }
         return;
     }
     if (reply->code == ZK_OK) {

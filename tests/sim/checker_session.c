@@ -49,7 +49,8 @@ void checker_session_input(struct checker *c, unsigned server,
         input->link == PEER_LINK_LEARNER) {
         from_learner(c, server, view, input);
     } else if (input->type == REPLICA_CLIENT_FRAME && view->replica != NULL &&
-               inspect_conn_find(view->replica, input->conn_id, &conn)) {
+               inspect_conn_find(view->replica, input->conn_id, &conn) &&
+               !conn.read_only) {
         heard = find(c, conn.session_id);
         if (heard != NULL) {
             touch(c, server, heard, input->now_ms);

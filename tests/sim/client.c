@@ -24,7 +24,7 @@ static uint64_t timeout_us(const struct clients *clients,
                            const struct client *client);
 
 struct clients *clients_create(struct sim *sim, unsigned count, uint64_t seed,
-                               int32_t timeout_ms, bool idle)
+                               int32_t timeout_ms, bool idle, bool read_only)
 {
     struct clients *clients = MEM_NEW(struct clients);
     struct prng seeds;
@@ -33,6 +33,7 @@ struct clients *clients_create(struct sim *sim, unsigned count, uint64_t seed,
     clients->sim = sim;
     clients->count = count;
     clients->timeout_ms = timeout_ms;
+    clients->read_only = read_only;
     clients->items = MEM_ARRAY(struct client, count);
     clients->arena = arena_create(16384);
     memset(clients->padding, 'x', sizeof(clients->padding));
@@ -350,7 +351,13 @@ static void open_wake(struct clients *clients, struct client *client)
         return;
     }
     buf_clear(&clients->out);
-    if (clients->winding) {
+    if (client->read_only) {
+        if (clients->winding || client_draw(client, 100)) {
+            client_hang_up(clients, client);
+            return;
+        }
+        work_draw(clients, client);
+    } else if (clients->winding) {
         if (client->wound == WIND_NOT && client->asks_count == 0) {
             work_wind_up(clients, client);
         }
@@ -454,6 +461,11 @@ static void shake(struct clients *clients, struct client *client)
                     .password = slice_make(client->password, 16)},
         .has_read_only = true,
     };
+
+    /* A new process may be shown what the one before was past. */
+    connect.read_only = clients->read_only && !clients->winding &&
+                        client->zxid_process == client->zxid &&
+                        (client->idle || client_draw(client, 2));
 
     client->floor = clients->seen;
     buf_clear(&clients->out);

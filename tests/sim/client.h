@@ -15,7 +15,7 @@ struct model;
 struct tree;
 
 struct clients *clients_create(struct sim *sim, unsigned count, uint64_t seed,
-                               int32_t timeout_ms, bool idle);
+                               int32_t timeout_ms, bool idle, bool read_only);
 void clients_destroy(struct clients *clients);
 /* What is committed: answers are held against it as they come. */
 void clients_attach(struct clients *clients, struct model *model);

@@ -93,6 +93,7 @@ struct client {
     size_t names_count;
     uint64_t values; /* written so far */
     bool need_parents, idle;
+    bool read_only; /* the server of this connection has no leader */
 
     /* Requests sent from steady_us to touched_us were answered, without long
      * breaks between them. */
@@ -117,7 +118,7 @@ struct clients {
     struct client *items;
     unsigned count;
     int32_t timeout_ms;
-    bool winding;
+    bool winding, read_only;
     zxid_t seen; /* highest zxid in any answer to anybody */
     struct buf out;
     struct arena *arena;

@@ -61,6 +61,7 @@ static void take_handshake(struct clients *clients, struct client *client,
                  client->index);
         return;
     }
+    client->read_only = read_only;
     linear_handshake(clients, client, &response);
     if (response.session_id == 0) {
         sim_count(clients->sim, "sessions told that they are expired");
@@ -71,13 +72,18 @@ static void take_handshake(struct clients *clients, struct client *client,
         client_hang_up(clients, client);
         return;
     }
-    sim_count(clients->sim, fresh ? "sessions opened" : "sessions resumed");
+    sim_count(clients->sim, read_only ? "sessions served read-only"
+                            : fresh   ? "sessions opened"
+                                      : "sessions resumed");
     if (client->idle) {
-        text_line(client, "%s", fresh ? "session" : "resumed");
+        text_line(client, "%s%s", fresh ? "session" : "resumed",
+                  read_only ? " read-only" : "");
     }
-    client->session_id = response.session_id;
     client->timeout_ms = response.timeout;
-    memcpy(client->password, response.password.ptr, 16);
+    if (!read_only) {
+        client->session_id = response.session_id;
+        memcpy(client->password, response.password.ptr, 16);
+    }
     client_opened(clients, client);
 }
 

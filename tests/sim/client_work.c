@@ -180,7 +180,8 @@ static void draw_one(struct clients *clients, struct client *client)
 {
     uint64_t die = prng_below(&client->prng, 100);
 
-    if (sim_now_us(clients->sim) < client->quiet_us) {
+    if (sim_now_us(clients->sim) < client->quiet_us ||
+        (client->read_only && die >= 14)) {
         draw_read(clients, client);
         return;
     }

@@ -419,7 +419,7 @@ void sim_conn_up(struct sim *sim, struct wire *wire, unsigned part)
         client_connected(sim->clients, wire->parts[0], wire->stamp);
         return;
     }
-    if (!server->serving) {
+    if (!server->accepting) {
         return;
     }
     wire->ends[1] = END_UP;
@@ -434,7 +434,7 @@ void sim_conn_up(struct sim *sim, struct wire *wire, unsigned part)
 
 void sim_conns_serving(struct sim *sim, struct server *server)
 {
-    for (size_t i = 0; i < sim->wires_count && server->serving; i++) {
+    for (size_t i = 0; i < sim->wires_count && server->accepting; i++) {
         struct wire *wire = sim->wires[i];
 
         if (wire->stamp != 0 && wire->kind == WIRE_CLIENT &&

@@ -21,6 +21,7 @@ static void wake(struct sim *sim, struct server *server);
 static void wake_later(struct sim *sim, struct server *server);
 static void carry_out(struct sim *sim, struct server *server);
 static bool carry_out_one(struct sim *sim, struct server *server, size_t index);
+static bool is_read_only(const struct server *server);
 static void look_ahead(struct sim *sim, struct server *server, size_t from);
 static void resume(struct sim *sim, struct server *server);
 static void close_wires(struct sim *sim, struct server *server, bool polite);
@@ -134,7 +135,7 @@ void server_die(struct sim *sim, struct server *server, bool polite)
     server->up = false;
     server->incarnation++;
     server->paused = false;
-    server->serving = false;
+    server->accepting = server->serving = false;
     server->wake_scheduled = false;
     server->dying = false;
     server->space_told = false;
@@ -410,6 +411,14 @@ static void carry_out(struct sim *sim, struct server *server)
     }
 }
 
+static bool is_read_only(const struct server *server)
+{
+    struct inspect_server seen;
+
+    inspect_server(server->replica, &seen);
+    return seen.read_only;
+}
+
 /* False: the process ends. */
 static bool carry_out_one(struct sim *sim, struct server *server, size_t index)
 {
@@ -446,7 +455,8 @@ static bool carry_out_one(struct sim *sim, struct server *server, size_t index)
             e->store.payload = NULL; /* taken over */
             break;
         case REPLICA_SERVING:
-            server->serving = e->serving;
+            server->accepting = e->serving;
+            server->serving = e->serving && !is_read_only(server);
             sim_conns_serving(sim, server);
             break;
         case REPLICA_FATAL:

@@ -44,9 +44,9 @@ struct sim *sim_create_scripted(const struct sim_options *options,
     sim->arena = arena_create(ARENA_SIZE);
     config_make(sim);
     sim->checker = checker_create(sim, sim->servers_count);
-    sim->clients =
-        clients_create(sim, options->clients, prng_next(&seeds),
-                       options->session_timeout_ms, options->clients_idle);
+    sim->clients = clients_create(sim, options->clients, prng_next(&seeds),
+                                  options->session_timeout_ms,
+                                  options->clients_idle, options->read_only);
     clients_attach(sim->clients, checker_model(sim->checker));
     for (unsigned id = 1; id <= sim->servers_count; id++) {
         server_init(sim, id);
@@ -454,6 +454,7 @@ static void config_make(struct sim *sim)
         .reads_held_max = 64,
         .ephemerals_max = 1000,
         .output_mark = 64 * 1024,
+        .read_only = options->read_only,
         .ttl_nodes = true,
         .hard_quotas = true,
         .digest_enabled = true,

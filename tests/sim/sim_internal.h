@@ -100,7 +100,7 @@ struct disk;
 
 struct server {
     unsigned id;
-    bool up, paused, serving, dying, wake_scheduled, fatal;
+    bool up, paused, accepting, serving, dying, wake_scheduled, fatal;
     uint64_t incarnation;
     uint32_t version; /* the highest that this life speaks */
     struct replica *replica;

@@ -50,6 +50,7 @@ void test_client_connect(struct test_client *client, int32_t timeout_ms,
                     .session_id = client->session_id,
                     .password = slice_make(client->password, 16)},
         .has_read_only = true,
+        .read_only = client->read_only,
     };
 
     buf_clear(out);
@@ -216,7 +217,8 @@ static void take_connect(struct test_client *client, struct slice frame)
     client->session_id = response.session_id;
     client->timeout_ms = response.timeout;
     memcpy(client->password, response.password.ptr, 16);
-    buf_printf(&client->text, "session %d\n", response.timeout);
+    buf_printf(&client->text, "%s %d\n", read_only ? "read-only" : "session",
+               response.timeout);
 }
 
 static void take_event(struct test_client *client,

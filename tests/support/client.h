@@ -17,6 +17,7 @@ struct test_client {
     int32_t xid; /* of the last request */
     zxid_t zxid; /* highest header seen */
     bool connected, refused, closed, paused;
+    bool read_only;  /* it allows that, in its handshake */
     bool went_back;  /* a reply header's zxid was below the one before */
     const char *why; /* the server's reason to close */
     /* What was asked and not yet answered, in order. */
@@ -45,7 +46,7 @@ void test_client_raw(struct test_client *client, int32_t op, struct slice body,
                      struct buf *out);
 
 /* One packet with its length. Lines:
- *   session 10000 | refused
+ *   session 10000 | read-only 10000 | refused
  *   event created /a z3
  *   1 create z2 /a          xid, op, zxid's counter, what op answers
  *   2 getData z2 -101       a code */

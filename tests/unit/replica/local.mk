@@ -20,6 +20,7 @@ tests_unit_replica_SOURCES = \
 	tests/unit/replica/test_merge.c \
 	tests/unit/replica/test_ops.c \
 	tests/unit/replica/test_order.c \
+	tests/unit/replica/test_readonly.c \
 	tests/unit/replica/test_restart.c \
 	tests/unit/replica/test_role.c \
 	tests/unit/replica/test_sessions.c \

@@ -315,7 +315,8 @@ static void carry_out(struct rig *rig)
                 effect->store.payload = NULL; /* taken over */
                 break;
             case REPLICA_SERVING:
-                rig->serving = effect->serving;
+                rig->accepting = effect->serving;
+                rig->serving = effect->serving && !rig_view(rig).read_only;
                 break;
             case REPLICA_FATAL:
                 rig->fatal = true;

@@ -29,11 +29,11 @@ struct rig {
     size_t clients_count;
     uint64_t last_conn_id;
     int64_t now_ms, wall_ms;
-    bool serving, fatal;
-    size_t steps;       /* so far */
-    size_t asked[16];   /* of the disk, by enum store_op_type */
-    size_t effects_max; /* of one step */
-    size_t bytes_max;   /* sent to clients in one step */
+    bool serving, accepting, fatal; /* accepting: or read-only */
+    size_t steps;                   /* so far */
+    size_t asked[16];               /* of the disk, by enum store_op_type */
+    size_t effects_max;             /* of one step */
+    size_t bytes_max;               /* sent to clients in one step */
 };
 
 void rig_init(struct rig *rig);

@@ -291,6 +291,24 @@ Test(server_admin, nothing_but_ruok_while_not_serving)
     cr_expect_eq(fake.resets[0] + fake.resets[1], 0);
 }
 
+/* As a ZooKeeper that has lost its quorum. */
+Test(server_admin, read_only_mode_is_told)
+{
+    int slices;
+    char *got;
+
+    fake.config.ensemble = true;
+    fake.server.serving = false;
+    fake.server.read_only = true;
+    fake.server.role = ZAB_LOOKING;
+    expect("isro", "ro");
+    got = ask("srvr", SLICE_LITERAL(""), &slices);
+    cr_assert_not_null(
+        strstr(got, "\nREAD-ONLY mode; serving only read-only clients\n"));
+    cr_assert_not_null(strstr(got, "\nMode: read-only\n"));
+    mem_free(got);
+}
+
 Test(server_admin, modes_have_zookeepers_names)
 {
     static const struct {

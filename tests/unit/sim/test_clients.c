@@ -29,7 +29,7 @@ static void answer_session(uint64_t id)
 static void up(void)
 {
     rig_init(&rig);
-    rig.clients = clients_create(&rig.sim, 2, 1, 1000, true);
+    rig.clients = clients_create(&rig.sim, 2, 1, 1000, true, false);
     clients_attach(rig.clients, checker_model(rig.checker));
     rig_lead(&rig, 1, 1);
     client_connect_to(rig.clients, 0, 2);
