@@ -29,6 +29,9 @@
 #define TIME_MAX_US 5000
 #define LOOK_AT_CLOCK_EVERY 8 /* inputs */
 #define STALL_MS_LEAST 5000
+/* Behind a sleep of half a leader's time-out others may lead: so long clients
+ * are not heard, and peers have their say. */
+#define DOUBT_MS 200
 #define HAND_OVER_MS_MAX 1000 /* then the others find out by themselves */
 /* No step may take longer, DESIGN 2.17; a sanitizer makes everything slower. */
 #if defined(__has_feature)
@@ -76,7 +79,8 @@ struct loop {
     uint64_t slow_steps;
 
     int64_t tick_due_ms;
-    uint64_t space_free; /* as last reported */
+    int64_t doubt_until_ms; /* we slept; see DOUBT_MS */
+    uint64_t space_free;    /* as last reported */
     bool space_low, space_known;
 
     struct watchdog *watchdog; /* while it runs */
@@ -278,6 +282,15 @@ static void section_end(struct loop *loop)
     section_begin(loop, loop->section, now_us);
 }
 
+/* The tick tells how long we slept; it may not be the first to come after. */
+static void look_for_sleep(struct loop *loop, int64_t now_ms)
+{
+    if (loop->peers != NULL &&
+        now_ms - loop->tick_due_ms > loop->config->leader_timeout_ms / 2) {
+        loop->doubt_until_ms = now_ms + DOUBT_MS;
+    }
+}
+
 static void read_clocks(struct loop *loop)
 {
     loop->fresh = true;
@@ -285,6 +298,7 @@ static void read_clocks(struct loop *loop)
     loop->began_us = loop->section_us;
     loop->now_ms = loop->section_us / 1000;
     loop->wall_ms = clock_wall_ms();
+    look_for_sleep(loop, loop->now_ms);
 }
 
 /* ---- in ---- */
@@ -368,16 +382,30 @@ void loop_input(struct loop *loop, struct replica_input *input)
     }
 }
 
+static bool is_in_doubt(struct loop *loop)
+{
+    if (!loop->fresh) {
+        read_clocks(loop);
+    }
+    return loop->now_ms < loop->doubt_until_ms;
+}
+
 bool loop_full(struct loop *loop)
 {
-    return loop->full || loop->frames >= FRAMES_MAX ||
-           arena_used(loop->effects.bytes) >= OUTPUT_MAX;
+    return loop_peers_full(loop) || loop->frames >= FRAMES_MAX ||
+           is_in_doubt(loop);
 }
 
 bool loop_half_full(struct loop *loop)
 {
     return loop->half_full || loop->frames >= FRAMES_MAX / 2 ||
-           arena_used(loop->effects.bytes) >= OUTPUT_MAX / 2;
+           arena_used(loop->effects.bytes) >= OUTPUT_MAX / 2 ||
+           is_in_doubt(loop);
+}
+
+bool loop_peers_full(struct loop *loop)
+{
+    return loop->full || arena_used(loop->effects.bytes) >= OUTPUT_MAX;
 }
 
 static void tell_space(struct loop *loop)
@@ -411,6 +439,7 @@ static void on_tick(evutil_socket_t fd, short what, void *arg)
 
     (void)fd;
     (void)what;
+    look_for_sleep(loop, now_ms);
     if (now_ms >= loop->tick_due_ms + TICK_MS) {
         input.ticks_late = (uint32_t)((now_ms - loop->tick_due_ms) / TICK_MS);
         loop->tick_due_ms += (int64_t)input.ticks_late * TICK_MS;

@@ -33,6 +33,7 @@ void loop_carry_out(struct loop *loop);
  * the next, so that timers and other sockets get their turn. */
 bool loop_full(struct loop *loop);
 bool loop_half_full(struct loop *loop);
+bool loop_peers_full(struct loop *loop); /* for frames of other servers */
 
 /* For hellos between servers: the ensemble's id (16 bytes); false: this server
  * has no history, it belongs to none yet. */

@@ -233,16 +233,13 @@ static void next_address(struct peer_dial *dial, const char *why)
     fail(dial, why);
 }
 
-/* The time that is left is for all that are left: the first may be dead. */
-static int64_t share_of_time(const struct peer_dial *dial)
+/* The elected one is asked once: it has a long time at once. */
+static int64_t connect_ms_max(const struct peer_dial *dial)
 {
-    int64_t now_ms = clock_monotonic_ms(), count = 1;
+    bool is_long = dial->link == PEER_LINK_LEADER ||
+                   (dial->failed + 1) % PEER_CONNECT_LONG_EVERY == 0;
 
-    for (const struct evutil_addrinfo *at = dial->next; at != NULL;
-         at = at->ai_next) {
-        count++;
-    }
-    return now_ms + (dial->until_ms - now_ms) / count;
+    return is_long ? PEER_CONNECT_LONG_MS : PEER_CONNECT_MS;
 }
 
 /* True: it is being connected. */
@@ -270,7 +267,7 @@ static bool dial_address(struct peer_dial *dial,
     conn->member = dial->member;
     conn->dial = dial;
     dial->conn = conn;
-    dial->address_until_ms = share_of_time(dial);
+    dial->address_until_ms = clock_monotonic_ms() + connect_ms_max(dial);
     peer_link_watch(conn, false, true); /* connected at once: at once ready */
     return true;
 }
@@ -364,11 +361,12 @@ void peer_dial_sweep(struct peer_dial *dial, int64_t now_ms, int64_t late_ms)
         dial->conn = NULL;
         peer_link_free(conn);
         fail(dial, "it took too long");
-    } else if (conn != NULL && (now_ms >= dial->address_until_ms ||
-                                (conn->stage == PEER_GREETING &&
-                                 now_ms - conn->since_ms >= PEER_HELLO_MS))) {
-        peer_link_end(conn, conn->stage == PEER_GREETING
-                                ? "it says nothing"
-                                : "no connection in time");
+    } else if (conn != NULL && conn->stage == PEER_CONNECTING &&
+               now_ms >= dial->address_until_ms) {
+        dial->pause_ms = 0; /* that was pause enough */
+        peer_link_end(conn, "no connection in time");
+    } else if (conn != NULL && conn->stage == PEER_GREETING &&
+               now_ms - conn->since_ms >= PEER_HELLO_MS) {
+        peer_link_end(conn, "it says nothing");
     }
 }

@@ -27,10 +27,15 @@
 #include "server/loop.h"
 #include "server/net_peer.h"
 
-#define PEER_SILENCE_MS 2000  /* without a byte: broken */
-#define PEER_KEEPALIVE_MS 400 /* nothing said for so long: four zero bytes */
+#define PEER_SILENCE_MS 1500  /* without a byte: broken */
+#define PEER_KEEPALIVE_MS 300 /* nothing said for so long: four zero bytes */
 #define PEER_HELLO_MS 2000    /* from the connect to the other's hello */
 #define PEER_DIAL_MS 4000     /* an attempt with the name and all addresses */
+/* To one address. Short, since a lost SYN is sent again only a second later: a
+ * link is to be back soon after a network. Now and then long, for far places. */
+#define PEER_CONNECT_MS 400
+#define PEER_CONNECT_LONG_MS 1300
+#define PEER_CONNECT_LONG_EVERY 4 /* attempts */
 #define PEER_CLOSING_MS 1000  /* to send what is left and hear the end */
 #define PEER_SWEEP_MS 100
 #define PEER_PAUSE_MS_MIN 20 /* between two dials, doubling */

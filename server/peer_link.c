@@ -216,7 +216,7 @@ void peer_link_feed(struct peer_conn *conn)
         if (conn->end - conn->begin - LENGTH_SIZE < len) {
             break;
         }
-        if (len > 0 && loop_full(conn->net->loop)) {
+        if (len > 0 && loop_peers_full(conn->net->loop)) {
             list_push_back(&conn->net->behind, &conn->behind);
             peer_link_watch(conn, false, conn->writes);
             return;

@@ -62,7 +62,7 @@ struct watchdog *watchdog_start(struct disk *disk, int64_t limit_ms, bool fatal)
     watchdog->limit_ms = limit_ms;
     watchdog->fatal = fatal;
     watchdog->loop_tid = gettid();
-    watchdog->loop_watched.name = "event loop";
+    watchdog->loop_watched.name = "loop";
     watchdog->disk_watched.name = "disk";
     CHECK(pthread_mutex_init(&watchdog->mutex, NULL) == 0);
     CHECK(pthread_condattr_init(&attr) == 0);
@@ -162,7 +162,7 @@ static void bark(struct watchdog *watchdog, struct watched *watched)
     /* A log that nobody reads may be why the loop stands still. */
     if (poll(&log, 1, 0) == 1 && (log.revents & POLLOUT) != 0) {
         log_event(watchdog->fatal ? LOG_ERROR : LOG_WARN, "stalled",
-                  "what=\"%s\" ms=%lld", watched->name,
+                  "what=%s ms=%lld", watched->name,
                   (long long)watchdog->limit_ms);
     }
     if (watchdog->fatal) {

@@ -36,7 +36,7 @@ void loop_input(struct loop *loop, struct replica_input *input)
     }
 }
 
-bool loop_full(struct loop *loop)
+bool loop_peers_full(struct loop *loop)
 {
     return loop->frames_max != 0 && loop->frames_now >= loop->frames_max;
 }
