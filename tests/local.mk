@@ -68,6 +68,7 @@ EXTRA_DIST += \
 	tests/interop/test_hostile.py \
 	tests/interop/test_links.py \
 	tests/interop/test_peer_ports.py \
+	tests/interop/test_recipes.py \
 	tests/interop/test_rolling.py \
 	tests/interop/test_slices.py \
 	tests/interop/test_tools.py \
