@@ -46,6 +46,7 @@ EXTRA_DIST += \
 	tests/chaos/checkers_watch.py \
 	tests/chaos/cluster.py \
 	tests/chaos/history.py \
+	tests/chaos/history_model.py \
 	tests/chaos/load.py \
 	tests/chaos/nemesis.py \
 	tests/chaos/netns.py \

@@ -73,13 +73,14 @@ def linearizable(ops, state=(-1, None)):
     events.sort()
     # A state that no later answer fits need not be tried.
     told = {op.version: op.value for op in ops if op.version is not None}
+    values = set(told.values())
     pending = {}
     configurations = {(state, frozenset())}
     for _, is_return, index in events:
         if not is_return:
             pending[index] = ops[index]
             continue
-        configurations = step(configurations, pending, index, told)
+        configurations = step(configurations, pending, index, told, values)
         if not configurations:
             return ops[index]
         del pending[index]
@@ -87,7 +88,7 @@ def linearizable(ops, state=(-1, None)):
     return None
 
 
-def step(configurations, pending, index, told):
+def step(configurations, pending, index, told, values):
     """All configurations in which index has taken effect."""
     found, seen = set(), set()
     todo = list(configurations)
@@ -112,8 +113,8 @@ def step(configurations, pending, index, told):
         for i, op in pending.items():
             if i in done or not changes(op):
                 continue
-            if op.status is None and op.version is None and \
-                    op.kind == 'set' and op.expected < 0:
+            if op.status is None and op.kind == 'set' and \
+                    op.expected < 0 and op.value not in values:
                 # Nobody saw its value: one of them is as good as another.
                 if alike:
                     continue
@@ -356,7 +357,8 @@ class Judgement:
                 high = (oldest[at] - 1) // 2  # before that write
                 high = max(high, low)
             else:
-                high = self.order[-1] + sum(o.inv < op.ret for o in self.open)
+                high = self.order[-1] + sum(
+                    o.inv <= op.ret for o in self.open)
             if low == high == op.expected:
                 self.say('%s by %s was refused, but the version was %d all the '
                          'time', op.value, op.actor, op.expected)
@@ -389,7 +391,7 @@ class Judgement:
             if version == 0 and created or version - 1 in exact:
                 continue
             used += 1
-            if bisect.bisect_left(sets, deadlines[version]) < used:
+            if bisect.bisect_right(sets, deadlines[version]) < used:
                 self.say('version %d is of no write', version)
                 return
 

@@ -148,7 +148,7 @@ class Sequences:
     def sweep(self, before_us):
         for parent in [p for p, used in self.used.items() if used < before_us]:
             del self.used[parent]
-            names = sorted(self.parents.pop(parent))
+            names = sorted(self.parents.pop(parent, ()))
             for before, after in zip(names, names[1:]):
                 if before[1] >= after[1]:
                     self.context.say(
