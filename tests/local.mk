@@ -29,6 +29,10 @@ print-fuzz-targets:
 fuzz-targets: $(fuzz_programs)
 .PHONY: check-programs print-unit-tests print-fuzz-targets fuzz-targets
 
+# Those who judge the chaos runs, judged.
+dist_check_SCRIPTS += tests/chaos/test_checkers.py
+TESTS += tests/chaos/test_checkers.py
+
 EXTRA_DIST += \
 	bench/catchup.py \
 	bench/compare.py \
