@@ -540,6 +540,10 @@ bool config_word_allowed(const struct config *config, const char *word)
 {
     const char *rest = config->words != NULL ? config->words : "";
 
+    /* Read-only clients look for a server that writes with it. */
+    if (config->read_only_mode && strcmp(word, "isro") == 0) {
+        return true;
+    }
     while (*rest != '\0') {
         size_t len = strcspn(rest, ", \t");
 

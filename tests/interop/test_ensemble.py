@@ -14,7 +14,9 @@ import traceback
 
 from kazoo.client import KazooClient, KazooState
 from kazoo.exceptions import (ConnectionLoss, NoAuthError, NoNodeError,
-                              RolledBackError, SessionExpiredError)
+                              NotReadOnlyCallError, RolledBackError,
+                              SessionExpiredError)
+from kazoo.protocol.states import KeeperState
 from kazoo.security import make_digest_acl
 
 import sessions
@@ -24,6 +26,10 @@ from ensemble import Ensemble, wait_for
 KIND = os.environ.get('ENSEMBLE_KIND', 'corral')
 DEADLINE = 30
 LEADER_TIMEOUT_MS = 700  # Corral's default
+# Apache's read-only servers serve local sessions only.
+READ_ONLY = {'config': 'readonlymode.enabled=true\n'} if KIND == 'corral' \
+    else {'config': 'localSessionsEnabled=true\n',
+          'args': ['-Dreadonlymode.enabled=true']}
 SESSION_MOVED = -118
 
 
@@ -483,6 +489,41 @@ def test_followers_clients_keep_their_connection_through_an_election():
             kz.set('/x%d' % i, b'after')
         assert seen == [], seen
         done(*clients)
+
+
+def test_read_only_mode():
+    with running(**READ_ONLY) as e:
+        writer = client(e.leader().hosts)
+        writer.create('/x', b'kept')
+        done(writer)
+        last = e.servers[2]
+        assert seen_by(last, '/x')
+        others = [m for m in e.servers if m is not last]
+        for server in others:
+            server.kill()
+        wait_for(lambda: last.word('isro') == 'ro', 'read-only mode', DEADLINE)
+        reader = client(','.join(m.hosts for m in [last] + others),
+                        read_only=True)
+        assert reader.client_state == KeeperState.CONNECTED_RO
+        assert reader.get('/x')[0] == b'kept'
+        assert 'x' in reader.get_children('/')
+        try:
+            reader.set('/x', b'changed')
+            raise AssertionError('written in read-only mode')
+        except NotReadOnlyCallError:
+            pass
+        assert reader.get('/x')[0] == b'kept'  # the connection stays
+        # Who does not ask for it is not served.
+        conn = zkwire.Conn(last.address)
+        conn.send(zkwire.connect(timeout=10000, read_only=False))
+        assert conn.read_frame(DEADLINE) is None
+        conn.close()
+        others[0].start()
+        wait_for(lambda: reader.client_state == KeeperState.CONNECTED,
+                 'the quorum to be back', 60)
+        reader.retry(reader.set, '/x', b'changed')
+        assert wait_for(lambda: last.word('isro') == 'rw', 'rw', DEADLINE)
+        done(reader)
 
 
 def main():

@@ -68,6 +68,7 @@ FORMS = {
     'crst': ['Connection stats reset.'],
     'srst': ['Server stats reset.'],
 }
+READ_ONLY = 'READ-ONLY mode; serving only read-only clients'
 NOT_SERVING = 'This ZooKeeper instance is not currently serving requests\n'
 PROPOSALS = r'Proposal sizes last/min/max: -?\d+/-?\d+/-?\d+'
 
@@ -373,6 +374,34 @@ def test_words_without_a_quorum():
                     assert text.strip() == NOT_SERVING.strip(), (word, text)
 
 
+def test_words_of_a_read_only_server():
+    for kind in ('corral', 'apache'):
+        if kind == 'apache' and not apache_server.available():
+            print('not compared: Apache ZooKeeper is not installed')
+            return
+        how = {'config': 'readonlymode.enabled=true\n'} if kind == 'corral' \
+            else {'args': ['-Dreadonlymode.enabled=true']}
+        with Ensemble(servers=3, kind=kind, **how) as ensemble:
+            ensemble.start()
+            ensemble.wait_serving()
+            last = ensemble.servers[2]
+            for server in ensemble.servers[:2]:
+                server.kill()
+            wait_for(lambda: ask(last.address, b'isro') == 'ro',
+                     'a server alone to be read-only')
+            for word in ('srvr', 'stat'):
+                lines = ask(last.address, word.encode()).splitlines()
+                assert lines[1] == READ_ONLY, lines
+                assert 'Mode: read-only' in lines, lines
+            lines = ask(last.address, b'mntr').splitlines()
+            assert 'zk_server_state\tread-only' in lines, lines
+            assert ask(last.address, b'dump').startswith(
+                'SessionTracker dump:\nGlobal Sessions(0):\n')
+            lines = ask(last.address, b'conf').splitlines()
+            assert 'peerType=0' in lines, lines
+            assert ask(last.address, b'ruok') == 'imok'
+
+
 def test_peers_in_mntr():
     with Ensemble(servers=3, observers=1) as ensemble:
         ensemble.start()
@@ -440,6 +469,7 @@ def test_hash_after_128_transactions():
 
 def test_whitelist():
     for given, allowed in (('', {'srvr'}),
+                           ('readonlymode.enabled=true\n', {'srvr', 'isro'}),
                            ('4lw.commands.whitelist=\n', set()),
                            ('4lw.commands.whitelist=ruok, mntr\n',
                             {'ruok', 'mntr'}),
