@@ -55,6 +55,7 @@ EXTRA_DIST += \
 	tests/chaos/nemesis.py \
 	tests/chaos/netns.py \
 	tests/chaos/powercut.py \
+	tests/chaos/recover.py \
 	tests/chaos/shim_disk.py \
 	tests/chaos/store_mutants.py \
 	tests/chaos/trees.py \

@@ -616,9 +616,15 @@ static ssize_t write_vector(int fd, const struct iovec *parts, int count,
     {
         uint64_t len = 0;
         uint64_t size = size_of(fd);
-        uint64_t at =
-            positioned ? (uint64_t)offset : (uint64_t)lseek(fd, 0, SEEK_CUR);
+        off_t at_now = positioned ? offset : lseek(fd, 0, SEEK_CUR);
+        uint64_t at = (uint64_t)at_now;
 
+        if (at_now < 0) {
+            /* stdio closed a file unseen, and this is a socket now. */
+            fds[fd].on = false;
+            (void)pthread_mutex_unlock(&lock);
+            return syscall(SYS_writev, fd, parts, count);
+        }
         if (!positioned && (syscall(SYS_fcntl, fd, F_GETFL) & O_APPEND) != 0) {
             at = size;
         }
