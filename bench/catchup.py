@@ -138,7 +138,9 @@ def dead(table, verdict, args):
             network = stack.enter_context(netns.Network(3))
         e = stack.enter_context(ensemble('corral', network=network))
         faults = Faults(e, network)
-        for name in ('killed', 'frozen') + ('cut off',) * args.namespaces:
+        for name in args.faults.split(','):
+            if name == 'cut off' and network is None:
+                continue
             one_dead(table, verdict, args, e, faults, name)
 
 
@@ -160,6 +162,8 @@ def one_dead(table, verdict, args, e, faults, name):
              lambda r: r['server_cpu_us_per_operation']),
             ('p99 us', lambda r: r['latency_us']['p99'])):
         before, after = ([get(r) for r in runs] for runs in (whole, without))
+        if args.verbose:
+            print(figure, *('%.0f:%.0f' % pair for pair in zip(before, after)))
         # Runs next to each other are compared, for the machine's moods.
         cost = statistics.median(b / a for a, b in zip(before, after))
         table.plain('%d set/s, a follower %s' % (args.rate, name), figure,
@@ -180,6 +184,9 @@ def main():
     parser.add_argument('--rate', type=int, default=2000)
     parser.add_argument('--runs', type=int, default=5, help='of dead')
     parser.add_argument('--seconds', type=float, default=10)
+    parser.add_argument('--faults', default='killed,frozen,cut off',
+                        help='of dead')
+    parser.add_argument('--verbose', action='store_true')
     args = parser.parse_args()
     parts = args.parts or ['behind', 'empty', 'dead']
     known = {'behind': behind, 'empty': empty, 'dead': dead}
