@@ -68,10 +68,12 @@ EXTRA_DIST += \
 	tests/interop/differential.py \
 	tests/interop/ensemble.py \
 	tests/interop/sessions.py \
+	tests/interop/java/Client.java \
 	tests/interop/test_clients.py \
 	tests/interop/test_config.py \
 	tests/interop/test_ensemble.py \
 	tests/interop/test_hostile.py \
+	tests/interop/test_java.py \
 	tests/interop/test_links.py \
 	tests/interop/test_peer_ports.py \
 	tests/interop/test_recipes.py \
