@@ -305,6 +305,7 @@ int log_truncate(struct log *log, zxid_t zxid)
     if (zxid < log->floor) {
         return ERR_NOT_FOUND;
     }
+    log_forget_cursors(log);
     /* Lowered before anything on disk is: nobody may count on what goes. */
     log->last = zxid;
     log->staged = zxid;
@@ -398,6 +399,7 @@ int log_purge(struct log *log, zxid_t zxid)
 void log_restart(struct log *log, uint32_t generation, zxid_t base)
 {
     CHECK(log->staging.len == 0);
+    log_forget_cursors(log);
     close_last(log);
     while (log->count > 0) {
         log_pop_segment(log);

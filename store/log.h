@@ -20,6 +20,17 @@ struct log_mark {
     uint64_t offset;
 };
 
+/* Where a read ended, for the one that goes on from there. */
+struct log_cursor {
+    zxid_t zxid;    /* all up to here was read; 0: none */
+    zxid_t segment; /* its first */
+    zxid_t last;    /* before offset */
+    uint64_t offset, number;
+    uint32_t chain;
+};
+
+enum { LOG_CURSORS = 8 };
+
 struct segment {
     zxid_t first;    /* in its name: above before, not above its first record */
     zxid_t before;   /* last record before it */
@@ -58,6 +69,8 @@ struct log {
     bool garbage;    /* files of other generations may be there */
     bool drop_last;  /* the last segment has nothing whole in it */
     char path[VOLUME_PATH_SIZE]; /* of the last segment */
+    struct log_cursor cursors[LOG_CURSORS];
+    size_t next_cursor; /* the oldest */
 };
 
 /* ---- log_scan.c */
@@ -100,5 +113,7 @@ uint64_t log_bytes(const struct log *log);
  * size_max bytes. ERR_NOT_FOUND: zxid is below the floor. */
 int log_read(struct log *log, zxid_t zxid, size_t size_max, struct buf *list,
              zxid_t *last_read, bool *at_end);
+/* Something is about to be cut off. */
+void log_forget_cursors(struct log *log);
 
 #endif

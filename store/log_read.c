@@ -1,9 +1,13 @@
+#include <string.h>
+
 #include "base/err.h"
 #include "proto/record.h"
 #include "store/log.h"
 
 static int read_segment(struct log *log, const struct segment *segment,
                         zxid_t *zxid, size_t size_max, struct buf *list);
+static void go_on(const struct log *log, const struct segment *segment,
+                  zxid_t zxid, struct log_walk *walk);
 static const struct log_mark *mark_below(const struct segment *segment,
                                          zxid_t zxid);
 
@@ -32,6 +36,7 @@ static int read_segment(struct log *log, const struct segment *segment,
 {
     char path[VOLUME_PATH_SIZE];
     struct log_walk walk;
+    struct log_cursor at = {0};
     enum log_item item;
     int err;
 
@@ -46,7 +51,13 @@ static int read_segment(struct log *log, const struct segment *segment,
     walk.salt = log->salt;
     walk.generation = log->generation;
     walk.offset = mark_below(segment, *zxid)->offset;
+    go_on(log, segment, *zxid, &walk);
     while (err == 0) {
+        at = (struct log_cursor){.segment = segment->first,
+                                 .last = walk.last,
+                                 .offset = walk.offset,
+                                 .number = walk.number,
+                                 .chain = walk.chain};
         item = log_walk_next(&walk);
         if (item == LOG_RECORD && walk.zxid > *zxid) {
             if (list->len > 0 && list->len + walk.payload.len > size_max) {
@@ -64,7 +75,36 @@ static int read_segment(struct log *log, const struct segment *segment,
         }
     }
     log_walk_close(&walk);
+    if (err == 0 || err == ERR_TOO_BIG) {
+        at.zxid = *zxid;
+        log->cursors[log->next_cursor] = at;
+        log->next_cursor = (log->next_cursor + 1) % LOG_CURSORS;
+    }
     return err;
+}
+
+/* A batch may be much longer than what is read at a time, and the next mark far
+ * away: without this each read would begin at its header. */
+static void go_on(const struct log *log, const struct segment *segment,
+                  zxid_t zxid, struct log_walk *walk)
+{
+    for (size_t i = 0; i < LOG_CURSORS; i++) {
+        const struct log_cursor *at = &log->cursors[i];
+
+        if (at->zxid == zxid && zxid != 0 && at->segment == segment->first &&
+            at->offset > walk->offset) {
+            walk->offset = at->offset;
+            walk->number = at->number;
+            walk->chain = at->chain;
+            walk->last = at->last;
+            walk->linked = true;
+        }
+    }
+}
+
+void log_forget_cursors(struct log *log)
+{
+    memset(log->cursors, 0, sizeof(log->cursors));
 }
 
 /* The last mark with nothing wanted before it. */

@@ -269,6 +269,24 @@ static int read_log(struct store *store, const struct store_op *op,
     return err;
 }
 
+int store_tidy(struct store *store)
+{
+    int err;
+
+    if (store->failed || store->volume.read_only) {
+        return store->failed ? ERR_IO : 0;
+    }
+    err = log_prepare(&store->log);
+    if (err == 0) {
+        err = log_collect(&store->log);
+    }
+    if (err == 0) {
+        err = checkpoint_collect(&store->checkpoint);
+    }
+    store->failed = err != 0;
+    return err == 0 ? 0 : ERR_IO;
+}
+
 int store_idle(struct store *store)
 {
     int err;
@@ -277,18 +295,11 @@ int store_idle(struct store *store)
         return store->failed ? ERR_IO : 0;
     }
     err = log_settle(&store->log);
-    if (err == 0) {
-        err = log_prepare(&store->log);
-    }
     for (size_t i = 0; i < store->dirs_count && err == 0; i++) {
         err = reserve_keep(&store->reserves[i]);
     }
     if (err == 0) {
-        err = log_collect(&store->log);
-    }
-    if (err == 0) {
-        err = checkpoint_collect(&store->checkpoint);
-        err = err == ERR_BUSY ? 0 : err; /* garbage can wait for room */
+        err = store_tidy(store);
     }
     store->idle_rounds++;
     if (err == 0 && store->idle_rounds == IDLE_ROUNDS &&

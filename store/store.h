@@ -53,8 +53,12 @@ void store_run_beside(struct store *store, const struct store_op *op,
 void store_finish_beside(struct store *store, const struct store_op *op,
                          struct store_result *result);
 /* Nothing was asked for a while (called each 100 ms at most): the empty batch
- * behind the last real one, the next segment, the reserve. 0 or ERR_IO. */
+ * behind the last real one, the reserve, and what store_tidy() does. 0 or
+ * ERR_IO. */
 int store_idle(struct store *store);
+/* The same for a store that is never idle, but with nothing beside: the next
+ * segment, and some files less of what was replaced. A few ms. 0 or ERR_IO. */
+int store_tidy(struct store *store);
 const char *store_failure(const struct store *store); /* after an ERR_IO */
 
 /* Disk space, for REPLICA_DISK_SPACE: the smaller of the two directories. From

@@ -253,3 +253,60 @@ Test(store_log, a_hundred_batches_of_one_call_are_one_sync)
     store_stats(bench.store, &after);
     cr_assert_eq(after.syncs, before.syncs + 1);
 }
+
+static size_t read_some(zxid_t *after, bool *last)
+{
+    struct store_op op = {.type = STORE_READ_LOG, .zxid = *after};
+    struct store_result result;
+    struct slice list;
+    struct slice payload;
+    zxid_t zxid;
+    size_t count = 0;
+
+    op.size_max = 1000;
+    store_run(bench.store, &op, 1, &result);
+    cr_assert_eq(result.err, 0, "%s", store_failure(bench.store));
+    list = blob_bytes(result.payload);
+    while (record_next_log(&list, &zxid, &payload) == 0) {
+        cr_assert_eq(zxid, *after + 1);
+        *after = zxid;
+        count++;
+    }
+    *last = result.last;
+    blob_unref(result.payload);
+    return count;
+}
+
+/* Each read goes on where one ended before, whatever happened to the log. */
+Test(store_log, readers_go_on_while_the_log_changes)
+{
+    zxid_t slow = E1;
+    zxid_t fast = E1;
+    bool last = false;
+
+    bench_open(&bench);
+    put_range(&bench, E1 + 1, E1 + 500);
+    for (int i = 0; i < 5; i++) {
+        cr_assert_gt(read_some(&slow, &last), 0);
+    }
+    while (!last) {
+        (void)read_some(&fast, &last);
+    }
+    cr_assert_eq(fast, E1 + 500);
+    cr_assert_eq(read_some(&fast, &last), 0, "at the end");
+    put_range(&bench, E1 + 501, E1 + 600);
+    cr_assert_gt(read_some(&fast, &last), 0);
+    /* Others stand now where both have read. */
+    cr_assert_eq(run_zxid(&bench, STORE_TRUNCATE, E1 + 450), 0);
+    fast = E1 + 450;
+    cr_assert_eq(read_some(&fast, &last), 0);
+    cr_assert(last);
+    put_sized(&bench, E1 + 451, 300);
+    put_sized(&bench, E1 + 452, 300);
+    cr_assert_eq(read_some(&fast, &last), 2);
+    last = false;
+    while (!last) {
+        (void)read_some(&slow, &last);
+    }
+    cr_assert_eq(slow, E1 + 452);
+}
