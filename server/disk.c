@@ -60,7 +60,10 @@ struct disk {
     struct store_result *passed; /* loop thread only: what done gets */
     size_t passed_capacity;
     pthread_t thread, second;
-    atomic_uint_fast64_t moves, second_moves; /* odd: at work */
+    struct {
+        atomic_int tid;
+        atomic_uint_fast64_t moves; /* odd: at work */
+    } pulses[DISK_THREADS_COUNT];
 
     pthread_mutex_t mutex; /* over the rest of the block */
     pthread_cond_t work, second_work;
@@ -218,15 +221,12 @@ size_t disk_queued(struct disk *disk)
     return disk->queued;
 }
 
-bool disk_pulse(struct disk *disk, uint64_t *moves)
+void disk_pulse(struct disk *disk, enum disk_thread thread,
+                struct disk_pulse *pulse)
 {
-    /* While the second thread is at work it is the one that may hang: the
-     * first gives it nothing more, but the log may go on. */
-    *moves = atomic_load(&disk->second_moves);
-    if (*moves % 2 == 0) {
-        *moves = atomic_load(&disk->moves);
-    }
-    return *moves % 2 == 1;
+    pulse->tid = atomic_load(&disk->pulses[thread].tid);
+    pulse->moves = atomic_load(&disk->pulses[thread].moves);
+    pulse->busy = pulse->moves % 2 == 1;
 }
 
 struct store *disk_store(struct disk *disk)
@@ -352,9 +352,9 @@ static void run_some(struct disk *disk, struct lane *lane, size_t count)
         disk->ops[i] = lane->items[lane->first + i].op;
     }
     memset(disk->results, 0, count * sizeof(*disk->results));
-    atomic_fetch_add(&disk->moves, 1);
+    atomic_fetch_add(&disk->pulses[DISK_LOG].moves, 1);
     store_run(disk->store, disk->ops, count, disk->results);
-    atomic_fetch_add(&disk->moves, 1);
+    atomic_fetch_add(&disk->pulses[DISK_LOG].moves, 1);
     lane->first += count;
     answer(disk, disk->ops, disk->results, count,
            is_log ? clock_monotonic_ms() - began_ms : 0);
@@ -378,9 +378,9 @@ static void take_from_second(struct disk *disk)
 {
     CHECK(disk->second_has);
     disk->second_has = false;
-    atomic_fetch_add(&disk->moves, 1);
+    atomic_fetch_add(&disk->pulses[DISK_LOG].moves, 1);
     store_finish_beside(disk->store, &disk->second_op, &disk->second_result);
-    atomic_fetch_add(&disk->moves, 1);
+    atomic_fetch_add(&disk->pulses[DISK_LOG].moves, 1);
     answer(disk, &disk->second_op, &disk->second_result, 1, 0);
 }
 
@@ -388,6 +388,7 @@ static void *run_second(void *arg)
 {
     struct disk *disk = arg;
 
+    atomic_store(&disk->pulses[DISK_BESIDE].tid, gettid());
     CHECK(pthread_mutex_lock(&disk->mutex) == 0);
     while (disk->second_state != SECOND_ENDS) {
         if (disk->second_state != SECOND_RUNS) {
@@ -395,9 +396,9 @@ static void *run_second(void *arg)
             continue;
         }
         CHECK(pthread_mutex_unlock(&disk->mutex) == 0);
-        atomic_fetch_add(&disk->second_moves, 1);
+        atomic_fetch_add(&disk->pulses[DISK_BESIDE].moves, 1);
         store_run_beside(disk->store, &disk->second_op, &disk->second_result);
-        atomic_fetch_add(&disk->second_moves, 1);
+        atomic_fetch_add(&disk->pulses[DISK_BESIDE].moves, 1);
         CHECK(pthread_mutex_lock(&disk->mutex) == 0);
         disk->second_state = SECOND_DONE;
         if (disk->waiting) {
@@ -509,14 +510,14 @@ static void look_at_space(struct disk *disk, bool idle)
     struct store_space space;
 
     disk->idle_ms = clock_monotonic_ms();
-    atomic_fetch_add(&disk->moves, 1);
+    atomic_fetch_add(&disk->pulses[DISK_LOG].moves, 1);
     if (idle && store_idle(disk->store) != 0) {
         log_event(LOG_ERROR, "disk_failed", "reason=\"%s\"",
                   store_failure(disk->store));
         _exit(EXIT_FAILURE);
     }
     store_space(disk->store, &space);
-    atomic_fetch_add(&disk->moves, 1);
+    atomic_fetch_add(&disk->pulses[DISK_LOG].moves, 1);
     CHECK(pthread_mutex_lock(&disk->mutex) == 0);
     disk->space = space;
     CHECK(pthread_mutex_unlock(&disk->mutex) == 0);
@@ -563,6 +564,7 @@ static void *run(void *arg)
     struct disk *disk = arg;
     bool busy = false;
 
+    atomic_store(&disk->pulses[DISK_LOG].tid, gettid());
     for (;;) {
         struct lane swap;
         bool idle = false;

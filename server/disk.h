@@ -22,9 +22,16 @@ void disk_stop(struct disk *disk); /* finishes what was submitted, joins,
 void disk_submit(struct disk *disk, const struct store_op *ops, size_t count);
 /* A line in the log for each batch of the log that takes longer; 0: never. */
 void disk_warn_above(struct disk *disk, int64_t ms);
-/* For the watchdog, from any thread: is it at work, and how often has it begun
- * or ended something? */
-bool disk_pulse(struct disk *disk, uint64_t *moves);
+/* For the watchdog, from any thread: of the thread that writes the log, or of
+ * the one that runs LevelDB. */
+enum disk_thread { DISK_LOG, DISK_BESIDE, DISK_THREADS_COUNT };
+struct disk_pulse {
+    int tid;        /* 0: it has not begun yet */
+    bool busy;      /* with something of the store's */
+    uint64_t moves; /* how often it has begun or ended that */
+};
+void disk_pulse(struct disk *disk, enum disk_thread thread,
+                struct disk_pulse *pulse);
 size_t disk_queued(struct disk *disk);       /* ops not yet answered */
 struct store *disk_store(struct disk *disk); /* for store_stats() only */
 void disk_space(struct disk *disk, struct store_space *space); /* as last

@@ -20,13 +20,13 @@
 #define CHECKS 10 /* in a limit */
 /* Of the limit: a job that computes this much does something. Waking up again
  * and again to look whether something has happened takes less. */
-#define WORK_SHARE 10
+#define WORK_SHARE 25
 #define TASKS "/proc/self/task"
 
 /* What one of the watched has done so far. */
 struct progress {
     uint64_t moves;
-    uint64_t io; /* reads and writes of the threads that work for the disk */
+    uint64_t io;     /* reads and writes of the threads that work for it */
     uint64_t cpu_us; /* theirs */
 };
 
@@ -46,7 +46,8 @@ struct watchdog {
     pthread_cond_t stop;
     bool stopping; /* under the mutex */
     atomic_uint_fast64_t loop_moves, barks;
-    struct watched loop_watched, disk_watched; /* the thread's own */
+    struct watched loop_watched; /* the thread's own, as the next */
+    struct watched disk_watched[DISK_THREADS_COUNT];
 };
 
 static void *run(void *arg);
@@ -63,7 +64,8 @@ struct watchdog *watchdog_start(struct disk *disk, int64_t limit_ms, bool fatal)
     watchdog->fatal = fatal;
     watchdog->loop_tid = gettid();
     watchdog->loop_watched.name = "loop";
-    watchdog->disk_watched.name = "disk";
+    watchdog->disk_watched[DISK_LOG].name = "disk";
+    watchdog->disk_watched[DISK_BESIDE].name = "leveldb";
     CHECK(pthread_mutex_init(&watchdog->mutex, NULL) == 0);
     CHECK(pthread_condattr_init(&attr) == 0);
     CHECK(pthread_condattr_setclock(&attr, CLOCK_MONOTONIC) == 0);
@@ -124,9 +126,9 @@ static void read_text(const char *task, const char *name, char *text,
     text[len] = '\0';
 }
 
-/* What the disk thread does, LevelDB does in a thread of its own: all but the
- * loop's and this one. */
-static void look_at_threads(const struct watchdog *watchdog,
+/* What is asked of LevelDB it does in a thread of its own, too: all threads but
+ * the loop's, this one and another one of the disk's. */
+static void look_at_threads(const struct watchdog *watchdog, int not_tid,
                             struct progress *now)
 {
     DIR *tasks = opendir(TASKS);
@@ -137,7 +139,8 @@ static void look_at_threads(const struct watchdog *watchdog,
         pid_t tid = (pid_t)strtol(task->d_name, NULL, 10);
         char text[512];
 
-        if (tid == 0 || tid == watchdog->loop_tid || tid == watchdog->own_tid) {
+        if (tid == 0 || tid == watchdog->loop_tid || tid == watchdog->own_tid ||
+            tid == not_tid) {
             continue;
         }
         read_text(task->d_name, "schedstat", text, sizeof(text));
@@ -188,20 +191,30 @@ static void check(struct watchdog *watchdog, struct watched *watched, bool idle,
     }
 }
 
+static void check_disk(struct watchdog *watchdog, enum disk_thread thread,
+                       const struct disk_pulse *pulse, int other_tid)
+{
+    struct progress now = {.moves = pulse->moves};
+
+    if (pulse->busy) {
+        look_at_threads(watchdog, other_tid, &now);
+    }
+    check(watchdog, &watchdog->disk_watched[thread], !pulse->busy, &now);
+}
+
 static void check_all(struct watchdog *watchdog)
 {
     struct progress loop = {.moves = atomic_load_explicit(
                                 &watchdog->loop_moves, memory_order_relaxed)};
-    struct progress disk = {0};
 
     check(watchdog, &watchdog->loop_watched, false, &loop);
     if (watchdog->disk != NULL) {
-        bool busy = disk_pulse(watchdog->disk, &disk.moves);
+        struct disk_pulse log, beside;
 
-        if (busy) {
-            look_at_threads(watchdog, &disk);
-        }
-        check(watchdog, &watchdog->disk_watched, !busy, &disk);
+        disk_pulse(watchdog->disk, DISK_LOG, &log);
+        disk_pulse(watchdog->disk, DISK_BESIDE, &beside);
+        check_disk(watchdog, DISK_LOG, &log, beside.tid);
+        check_disk(watchdog, DISK_BESIDE, &beside, log.tid);
     }
 }
 
