@@ -87,7 +87,8 @@ struct disk {
     size_t ops_capacity, results_capacity;
     size_t fences; /* in the two lanes */
     uint64_t next_order;
-    int64_t idle_ms; /* when store_idle() was called last */
+    int64_t looked_ms; /* at the space */
+    int64_t tidied_ms; /* when store_idle() or store_tidy() was called last */
 };
 
 static void *run(void *arg);
@@ -507,11 +508,17 @@ static void sort_into_lanes(struct disk *disk)
 
 static void look_at_space(struct disk *disk, bool idle)
 {
+    int64_t now_ms = clock_monotonic_ms();
     struct store_space space;
+    int err = 0;
 
-    disk->idle_ms = clock_monotonic_ms();
+    disk->looked_ms = now_ms;
     atomic_fetch_add(&disk->pulses[DISK_LOG].moves, 1);
-    if (idle && store_idle(disk->store) != 0) {
+    if (idle || (!disk->second_has && now_ms - disk->tidied_ms >= IDLE_MS)) {
+        err = idle ? store_idle(disk->store) : store_tidy(disk->store);
+        disk->tidied_ms = now_ms;
+    }
+    if (err != 0) {
         log_event(LOG_ERROR, "disk_failed", "reason=\"%s\"",
                   store_failure(disk->store));
         _exit(EXIT_FAILURE);
@@ -594,7 +601,7 @@ static void *run(void *arg)
             end_second(disk);
             return NULL;
         }
-        if (idle || clock_monotonic_ms() - disk->idle_ms >= SPACE_MS) {
+        if (idle || clock_monotonic_ms() - disk->looked_ms >= SPACE_MS) {
             look_at_space(disk, idle);
         }
     }
