@@ -3,9 +3,6 @@
 #include "base/check.h"
 #include "replica/replica_internal.h"
 
-/* A held read is kept with the time it came in front. */
-#define TIME_SIZE ((size_t)8)
-
 static void take_read(struct replica *r, struct conn *conn, struct slice frame,
                       int64_t taken_ms);
 static void hold_read(struct replica *r, struct conn *conn, struct slice frame,
@@ -160,7 +157,7 @@ static void take_read(struct replica *r, struct conn *conn, struct slice frame,
         hold_read(r, conn, frame, taken_ms);
         return;
     }
-    if (!read_run(r, conn, frame, taken_ms)) {
+    if (linear_round(r, conn) > 0 || !read_run(r, conn, frame, taken_ms)) {
         hold_read(r, conn, frame, taken_ms);
         client_drain(r, conn);
     }
@@ -170,10 +167,11 @@ static void hold_read(struct replica *r, struct conn *conn, struct slice frame,
                       int64_t taken_ms)
 {
     uint8_t *bytes;
-    struct blob *held = blob_create(TIME_SIZE + frame.len, &bytes);
+    struct blob *held = blob_create(HELD_PREFIX + frame.len, &bytes);
 
     bytes_store64(bytes, (uint64_t)taken_ms);
-    memcpy(bytes + TIME_SIZE, frame.ptr, frame.len);
+    bytes_store64(bytes + 8, linear_round(r, conn));
+    memcpy(bytes + HELD_PREFIX, frame.ptr, frame.len);
     order_push_frame(conn_order(conn), held);
     conn_outstanding(r, conn);
     if (order_frames(conn->order) >= r->config.reads_held_max) {
@@ -250,12 +248,17 @@ static bool run_held(struct replica *r, struct conn *conn, struct blob *held)
     if (r->job.type != JOB_NONE && r->job.conn == conn) {
         return false; /* its end goes on */
     }
+    if (bytes_load64(bytes.ptr + 8) > r->rounds_done &&
+        conn->state == CONN_OPEN) {
+        linear_wait(r, conn);
+        return false;
+    }
     if (r->budget <= 0) {
         conn_wait_turn(r, conn);
         return false;
     }
     r->budget -= COST_FRAME;
-    if (!read_run(r, conn, slice_after(bytes, TIME_SIZE), taken_ms)) {
+    if (!read_run(r, conn, slice_after(bytes, HELD_PREFIX), taken_ms)) {
         read_job_start(r, conn, held);
         return false;
     }

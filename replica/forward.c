@@ -149,7 +149,8 @@ static void take_refused(struct replica *r, const struct peer_msg *msg)
     if (wait == NULL) {
         return;
     }
-    if ((wait->kind != WAIT_WRITE && wait->kind != WAIT_SYNC) ||
+    if ((wait->kind != WAIT_WRITE && wait->kind != WAIT_SYNC &&
+         wait->kind != WAIT_READS) ||
         msg->refused.code >= 0) {
         broken(r, "a refusal of what cannot be refused");
     } else if (barrier.parts_count > 0 &&
@@ -170,7 +171,7 @@ static void take_sync_reply(struct replica *r, const struct peer_msg *msg)
     if (wait == NULL) {
         return;
     }
-    if (wait->kind != WAIT_SYNC) {
+    if (wait->kind != WAIT_SYNC && wait->kind != WAIT_READS) {
         broken(r, "a sync is answered that nobody asked for");
         return;
     }

@@ -11,6 +11,7 @@ replica_libreplica_a_SOURCES = \
 	replica/handshake.c \
 	replica/inspect.c replica/inspect.h \
 	replica/learner.c \
+	replica/linear.c \
 	replica/load.c \
 	replica/members.c \
 	replica/output.c \

@@ -34,7 +34,7 @@ void read_job_start(struct replica *r, struct conn *conn, struct blob *held)
     job->conn = conn;
     job->frame = blob_ref(held);
     job->taken_ms = (int64_t)bytes_load64(bytes.ptr);
-    err = client_request_decode(slice_after(bytes, 8), r->job_arena,
+    err = client_request_decode(slice_after(bytes, HELD_PREFIX), r->job_arena,
                                 &job->request);
     CHECK(err == 0); /* it did when it was found to be long */
     job->type = type_of(job->request.op);

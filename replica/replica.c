@@ -59,6 +59,7 @@ struct replica *replica_create(const struct replica_config *config,
     list_init(&r->inboxes);
     list_init(&r->paused);
     list_init(&r->job_waiters);
+    list_init(&r->linear_waiters);
     list_init(&r->gone);
     /* Request ids of different lives of this server do not meet: what an old
      * log record names is nobody who waits today (DESIGN 2.8). */
@@ -449,7 +450,7 @@ static bool something_waits(const struct replica *r)
     return r->queue.count > 0 || r->delivery.active ||
            r->job.type != JOB_NONE || r->inboxes_wake || placed_due(r) ||
            learners_wait(r) || role_due(r) || r->unwatched.count > 0 ||
-           !list_empty(&r->job_waiters) ||
+           !list_empty(&r->job_waiters) || linear_due(r) ||
            (r->dirty_since_ms != 0 && checkpoint_due(r));
 }
 
@@ -497,6 +498,8 @@ static bool run_one(struct replica *r)
     } else if (r->inboxes_wake) {
         conns_take_inboxes(r);
         r->locals_turn = false;
+    } else if (linear_due(r)) {
+        linear_begin(r);
     } else if (r->unwatched.count > 0) {
         conns_unwatch(r);
     } else {

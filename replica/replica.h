@@ -31,6 +31,8 @@ struct replica_config {
     bool ttl_nodes, hard_quotas, skip_acl, digest_enabled;
     bool read_only; /* without a leader it shows what it has to clients that
                      * ask for it */
+    bool linearizable_reads;    /* linearizableReads=all: a read shows all that
+                                 * was acknowledged before it was sent */
     struct slice super_digest;  /* "super:<base64>" or ptr NULL; copied */
     struct slice ensemble_name; /* ensembleAuthName or ptr NULL; copied */
     /* What /zookeeper/config is to show when this server leads; copied. */

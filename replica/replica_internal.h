@@ -62,6 +62,10 @@ enum conn_pause {
     PAUSE_READS = 4,       /* too many reads held behind a write */
 };
 
+/* A held read is kept with the time it came and its round (linear.c), 8 bytes
+ * each, in front. */
+#define HELD_PREFIX ((size_t)16)
+
 struct held_frame {
     struct list link;
     int64_t taken_ms;
@@ -85,7 +89,7 @@ struct conn {
     struct list inbox;       /* struct held_frame */
     struct list in_inboxes;  /* replica->inboxes while inbox is not empty */
     struct list in_paused;   /* replica->paused: PAUSE_OUTSTANDING */
-    struct list in_waiters;  /* replica->job_waiters */
+    struct list in_waiters;  /* replica->job_waiters, or ->linear_waiters */
     struct order *order;     /* NULL: nothing was ever queued */
     struct session *session; /* OPEN: as long as the session is */
     uint64_t session_id;
@@ -116,6 +120,7 @@ enum wait_kind {
     WAIT_NOBODY, /* answered, or its connection is gone */
     WAIT_WRITE,
     WAIT_SYNC,
+    WAIT_READS, /* a round of linear.c: of no connection */
     WAIT_NEW_SESSION,
     WAIT_RESUME,
 };
@@ -274,6 +279,7 @@ struct replica {
     struct list inboxes; /* with frames that wait */
     struct list paused;  /* with PAUSE_OUTSTANDING */
     struct list job_waiters;
+    struct list linear_waiters; /* for a round of linear.c */
     struct list gone;      /* to free at the end of the step (in_inboxes) */
     uint64_t outstanding;  /* requests taken and not yet answered */
     struct fifo unwatched; /* closed connections whose watches are to go */
@@ -298,6 +304,8 @@ struct replica {
     uint32_t held_ticks;     /* since we looked for those held too long */
     uint64_t disks_low;      /* leader: learners that said so, by index */
     int64_t held_since_ms;   /* no leader since then; 0: there is one */
+    uint64_t rounds_begun, rounds_done; /* linear.c: one at a time */
+    bool round_out;
     uint32_t read_only_last; /* of the ids given out in read-only mode */
     struct peer_msg digest;  /* learner: of a txn not delivered yet; zxid 0 */
 
@@ -548,8 +556,8 @@ void client_drain(struct replica *r, struct conn *conn);
 /* Answers; false: it is long and must become a job (nothing was done). */
 bool read_run(struct replica *r, struct conn *conn, struct slice frame,
               int64_t taken_ms);
-/* The head of the connection's queue; or puts it with those who wait. held:
- * 8 bytes of time, then the frame. */
+/* The head of the connection's queue; or puts it with those who wait. held: the
+ * frame behind its prefix. */
 void read_job_start(struct replica *r, struct conn *conn, struct blob *held);
 bool job_slice(struct replica *r); /* false: more to do */
 void job_cancel(struct replica *r);
@@ -586,6 +594,7 @@ bool read_set_watches_some(struct replica *r, struct conn *conn,
                            size_t *index, size_t max);
 
 /* ---- write.c */
+struct origin conn_origin(const struct replica *r, const struct conn *conn);
 /* Leader with room; or a learner whose leader can be sent to. */
 bool write_possible(const struct replica *r);
 bool propose_possible(const struct replica *r); /* leader with room */
@@ -617,6 +626,16 @@ void event_send(struct replica *r, struct conn *conn, enum zk_event_type type,
 void load_begin(struct replica *r);
 void load_chunk(struct replica *r, struct blob *payload);
 void load_end(struct replica *r, zxid_t zxid);
+
+/* ---- linear.c: with linearizableReads=all */
+/* The round that a read of now waits for; 0: none. */
+uint64_t linear_round(const struct replica *r, const struct conn *conn);
+/* Its next read waits for a round. */
+void linear_wait(struct replica *r, struct conn *conn);
+bool linear_due(const struct replica *r);
+void linear_begin(struct replica *r);
+void linear_end(struct replica *r, bool confirmed);
+void linear_void(struct replica *r); /* nobody answers the one that is out */
 
 /* ---- readonly.c */
 void read_only_tick(struct replica *r); /* while it does not serve */

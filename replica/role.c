@@ -62,6 +62,7 @@ void role_end(struct replica *r)
         lead_end(r);
     }
     close_waiting(r);
+    linear_void(r);
     status_begin(r);
     replica_log(r, REPLICA_INFO, "not_serving", "zxid=0x%llx connections=%zu",
                 (unsigned long long)r->zxid_delivered, map_count(&r->conns));

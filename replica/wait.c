@@ -124,6 +124,9 @@ void barrier_answer(struct replica *r, const struct barrier *barrier)
                 refused(r, barrier, &wait);
             }
             break;
+        case WAIT_READS:
+            linear_end(r, barrier->kind == BARRIER_SYNC);
+            break;
         case WAIT_NEW_SESSION:
         case WAIT_NOBODY:
             UNREACHABLE();

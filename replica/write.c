@@ -8,8 +8,6 @@
 #define PEER_HEAD_SIZE (512U * 1024)
 #define PEER_PAYLOAD_MAX (PEER_FRAME_SIZE_MAX - PEER_HEAD_SIZE)
 
-static struct origin conn_origin(const struct replica *r,
-                                 const struct conn *conn);
 static void answer_malformed(struct replica *r, struct conn *conn,
                              const struct zk_request_header *header,
                              int64_t taken_ms);
@@ -21,6 +19,18 @@ static void refuse_part(struct replica *r, const struct origin *origin,
                         size_t failed);
 static void close_session(struct replica *r, const struct origin *origin);
 static void log_soft_quota(struct replica *r, struct slice path);
+
+struct origin conn_origin(const struct replica *r, const struct conn *conn)
+{
+    return (struct origin){
+        .id = r->self_id,
+        .attachment = conn->attachment,
+        .session_id = conn->session_id,
+        .session_closing = session_closing(conn->session),
+        .auth = conn->auth.items,
+        .auth_count = conn->auth.count,
+    };
+}
 
 bool write_possible(const struct replica *r)
 {
@@ -210,19 +220,6 @@ void write_close_session(struct replica *r, struct session *session)
 
     CHECK(propose_possible(r));
     close_session(r, &origin);
-}
-
-static struct origin conn_origin(const struct replica *r,
-                                 const struct conn *conn)
-{
-    return (struct origin){
-        .id = r->self_id,
-        .attachment = conn->attachment,
-        .session_id = conn->session_id,
-        .session_closing = session_closing(conn->session),
-        .auth = conn->auth.items,
-        .auth_count = conn->auth.count,
-    };
 }
 
 static void answer_malformed(struct replica *r, struct conn *conn,

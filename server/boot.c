@@ -102,6 +102,7 @@ static void replica_from(const struct config *config,
     replica->hard_quotas = config->hard_quotas;
     replica->skip_acl = config->skip_acl;
     replica->read_only = config->read_only_mode;
+    replica->linearizable_reads = config->linearizable_reads;
     replica->digest_enabled = config->digest_enabled;
     replica->super_digest = text_or_absent(config->super_digest);
     replica->ensemble_name = text_or_absent(config->ensemble_name);

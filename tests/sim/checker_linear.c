@@ -547,6 +547,10 @@ static void check_read(struct clients *clients, const struct client *client,
         model_at(clients->model, slice_from_text(ask->one.path), reply->zxid);
     bool fits = true;
 
+    if (clients->linear && !client->read_only && reply->zxid < ask->seen) {
+        fail(clients, client, ask, reply->zxid,
+             "Linearizable: a read is older than what was seen");
+    }
     if (state == NULL) {
         return;
     }

@@ -70,6 +70,11 @@ void clients_destroy(struct clients *clients)
     mem_free(clients);
 }
 
+void clients_read_linear(struct clients *clients, bool linear)
+{
+    clients->linear = linear;
+}
+
 void clients_attach(struct clients *clients, struct model *model)
 {
     clients->model = model;

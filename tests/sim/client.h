@@ -17,6 +17,8 @@ struct tree;
 struct clients *clients_create(struct sim *sim, unsigned count, uint64_t seed,
                                int32_t timeout_ms, bool idle, bool read_only);
 void clients_destroy(struct clients *clients);
+/* Reads must show all that anybody had seen when they were sent. */
+void clients_read_linear(struct clients *clients, bool linear);
 /* What is committed: answers are held against it as they come. */
 void clients_attach(struct clients *clients, struct model *model);
 

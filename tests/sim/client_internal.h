@@ -118,7 +118,7 @@ struct clients {
     struct client *items;
     unsigned count;
     int32_t timeout_ms;
-    bool winding, read_only;
+    bool winding, read_only, linear;
     zxid_t seen; /* highest zxid in any answer to anybody */
     struct buf out;
     struct arena *arena;

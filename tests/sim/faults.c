@@ -108,6 +108,7 @@ void sim_options_draw(uint64_t seed, struct sim_options *options)
         prng_below(&prng, 3) == 0 ? spread(&prng, 4, 1000) : 0;
     options->session_timeout_ms = (int32_t)spread(&prng, 500, 8000);
     options->read_only = prng_below(&prng, 2) == 0;
+    options->linear_reads = prng_below(&prng, 4) == 0;
 }
 
 /* ---- when */

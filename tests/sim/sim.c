@@ -47,6 +47,7 @@ struct sim *sim_create_scripted(const struct sim_options *options,
     sim->clients = clients_create(sim, options->clients, prng_next(&seeds),
                                   options->session_timeout_ms,
                                   options->clients_idle, options->read_only);
+    clients_read_linear(sim->clients, options->linear_reads);
     clients_attach(sim->clients, checker_model(sim->checker));
     for (unsigned id = 1; id <= sim->servers_count; id++) {
         server_init(sim, id);
@@ -455,6 +456,7 @@ static void config_make(struct sim *sim)
         .ephemerals_max = 1000,
         .output_mark = 64 * 1024,
         .read_only = options->read_only,
+        .linearizable_reads = options->linear_reads,
         .ttl_nodes = true,
         .hard_quotas = true,
         .digest_enabled = true,

@@ -16,6 +16,7 @@ tests_unit_replica_SOURCES = \
 	tests/unit/replica/test_inspect.c \
 	tests/unit/replica/test_learner.c \
 	tests/unit/replica/test_limits.c \
+	tests/unit/replica/test_linear.c \
 	tests/unit/replica/test_members.c \
 	tests/unit/replica/test_merge.c \
 	tests/unit/replica/test_ops.c \
