@@ -14,6 +14,7 @@ import traceback
 
 from kazoo.client import KazooClient, KazooState
 from kazoo.exceptions import BadVersionError, ConnectionLoss
+from kazoo.recipe.cache import TreeCache
 from kazoo.retry import KazooRetry
 
 import apache_server
@@ -258,6 +259,85 @@ def test_counter_and_watchers():
         one.create('/new')
         wait_for(lambda: values[-1] == b'14', 'the last value seen', DEADLINE)
         wait_for(lambda: 'new' in names[-1], 'the child seen', DEADLINE)
+
+
+def test_readers_share_and_writers_do_not():
+    with Scene() as scene:
+        one, two, three = (scene.client() for _ in range(3))
+        readers = [kz.ReadLock('/rw', name)
+                   for kz, name in ((one, 'one'), (two, 'two'))]
+        for lock in readers:
+            assert lock.acquire(timeout=DEADLINE)
+        writer = three.WriteLock('/rw', 'three')
+        waiting = in_thread(lambda: writer.acquire(timeout=DEADLINE))
+        wait_for(lambda: 'three' in one.retry(readers[0].contenders),
+                 'the writer')
+        scene.kill_server_of(one.client_id[0])
+        one.retry(readers[0].release)
+        scene.kill_server_of(three.client_id[0])
+        assert not writer.is_acquired
+        two.retry(readers[1].release)
+        assert waiting()
+        late = one.ReadLock('/rw', 'late')
+        assert not late.acquire(blocking=False)
+        three.retry(writer.release)
+        assert late.acquire(timeout=DEADLINE)
+        one.retry(late.release)
+
+
+def test_semaphore_has_so_many_leases():
+    with Scene() as scene:
+        clients = [scene.client() for _ in range(3)]
+        leases = [kz.Semaphore('/s', str(i), max_leases=2)
+                  for i, kz in enumerate(clients)]
+        for lease in leases[:2]:
+            assert lease.acquire(timeout=DEADLINE)
+        scene.kill_server_of(clients[0].client_id[0])
+        scene.kill_server_of(clients[1].client_id[0])
+        assert not clients[2].retry(leases[2].acquire, blocking=False)
+        assert sorted(clients[2].retry(leases[2].lease_holders)) == ['0', '1']
+        clients[0].retry(leases[0].release)
+        assert clients[2].retry(leases[2].acquire, timeout=DEADLINE)
+        for lease in leases[1:]:
+            lease.client.retry(lease.release)
+
+
+def test_queue_keeps_its_order():
+    with Scene() as scene:
+        maker, taker = scene.client(), scene.client()
+        queue, other = maker.Queue('/q'), taker.Queue('/q')
+        for i in range(3):
+            queue.put(b'%d' % i)
+            scene.kill_server_of(maker.client_id[0])
+        queue.put(b'first', priority=50)
+        taker.retry(taker.sync, '/q')
+        taken = []
+        for _ in range(4):
+            taken.append(taker.retry(other.get))
+            if len(taken) == 2:
+                scene.kill_server_of(taker.client_id[0])
+        assert taken == [b'first', b'0', b'1', b'2'], taken
+        assert taker.retry(other.get) is None
+
+
+def test_tree_cache_follows():
+    with Scene() as scene:
+        one, two = scene.client(), scene.client()
+        one.create('/t/a', b'0', makepath=True)
+        two.sync('/')
+        cache = TreeCache(two, '/t')
+        cache.start()
+        wait_for(lambda: cache.get_data('/t/a'), 'the cache', DEADLINE)
+        for i in range(3):
+            scene.kill_server_of((two, one)[i % 2].client_id[0])
+            one.retry(one.set, '/t/a', b'%d' % (i + 1))
+            one.retry(one.ensure_path, '/t/b%d/c' % i)
+        wait_for(lambda: cache.get_data('/t/a').data == b'3', 'the data',
+                 DEADLINE)
+        wait_for(lambda: cache.get_children('/t') == {'a', 'b0', 'b1', 'b2'},
+                 'the children', DEADLINE)
+        wait_for(lambda: cache.get_data('/t/b2/c'), 'the deepest', DEADLINE)
+        cache.close()
 
 
 class JavaShell:
