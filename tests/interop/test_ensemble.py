@@ -209,6 +209,42 @@ def test_config_is_shown_by_every_server():
         assert len(texts) == 1, texts
 
 
+def test_linearizable_reads():
+    corral_only('linearizableReads')
+    with running(observers=1, config='linearizableReads=all\n') as e:
+        writer = client(e.leader().hosts)
+        readers = [client(m.hosts) for m in e.followers() + e.observers]
+        writer.create('/x', b'')
+        for i in range(100):
+            writer.set('/x', b'%d' % i)
+            for reader in readers:
+                value = reader.get('/x')[0]
+                assert value == b'%d' % i, (i, value)
+        done(writer, *readers)
+
+
+def test_linearizable_read_of_a_thawed_leader():
+    """It had its client's request in its socket while another one led."""
+    corral_only('linearizableReads')
+    with running(config='linearizableReads=all\n') as e:
+        old = e.leader()
+        conn = raw(old)
+        call(conn, 1, 'create', path='/x', data=b'old')
+        call(conn, 2, 'getData', path='/x')
+        old.pause()
+        new = wait_for(lambda: next((m for m in e.servers if m is not old and
+                                     m.mode() == 'leader'), None),
+                       'another leader', DEADLINE)
+        writer = client(new.hosts)
+        writer.set('/x', b'new')
+        conn.send_request(3, 'getData', path='/x')
+        old.resume()
+        reply = conn.read_reply(DEADLINE)
+        # Closed is well: the client asks again.
+        assert reply is None or reply[3]['data'] == b'new', reply
+        done(writer)
+
+
 # Sessions
 
 
