@@ -51,6 +51,7 @@ class Node:
         self.member = member
         self.disk = disk
         self.starts = 0
+        self.started_at = 0
         self.down = True     # on purpose
         self.seen = None
 
@@ -61,6 +62,7 @@ class Node:
     def start(self):
         if not self.member.alive():
             self.starts += 1
+            self.started_at = time.monotonic()
             self.member.start()
         self.down = False
 

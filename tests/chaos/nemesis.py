@@ -17,6 +17,7 @@ import shim_disk
 STEP_S = 0.02
 BACK_S = 60      # mended and not all back in service: a finding
 EXIT_S = 20
+EARLY_S = 1
 TARGET_S = 10    # a fault waits so long for servers that others work on
 CONDITION_S = 15  # what a fault waits for before it gives up
 
@@ -46,7 +47,7 @@ class Skipped(Exception):
 KINDS = collections.OrderedDict([
     ('kill', (10, ())),             # -9, up again after a while
     ('power', (8, ('disk',))),      # the same with the unsynced lost
-    ('power-all', (3, ('disk',))),  # everybody at once
+    ('power-all', (4, ('disk',))),  # everybody at once
     ('kill-all', (2, ())),
     ('stop', (6, ())),              # SIGTERM, up again
     ('rolling', (2, ())),           # each in turn
@@ -71,6 +72,7 @@ KINDS = collections.OrderedDict([
     ('disk-full', (3, ('disk',))),
     ('emptied', (3, ('repair',))),
     ('damaged', (3, ('repair',))),
+    ('forgotten', (3, ('repair',))),  # by all who may vote but one
     ('clock', (4, ('clock',))),
 ])
 LONG = {'pause': 12, 'isolated': 12, 'halves': 12, 'bridge': 12}
@@ -223,16 +225,18 @@ class Nemesis:
         rng = random.Random(fault.key)
         if fault.kind in ('halves', 'bridge', 'leaders'):
             return ()  # they find out by themselves
+        voters = self.cluster.voters
         if fault.kind in ('power-all', 'kill-all', 'rolling'):
             nodes = rng.sample(everybody, len(everybody))
+        elif fault.kind == 'forgotten':
+            nodes = rng.sample(voters, len(voters))
         elif fault.kind == 'pause-most':
-            voters = self.cluster.voters
             nodes = rng.sample(voters, len(voters) // 2 + 1)
         elif fault.target == 'leader':
             nodes = [self.cluster.leader()]
         elif fault.target == 'follower':
             leader = self.cluster.leader()
-            nodes = [rng.choice([n for n in self.cluster.voters
+            nodes = [rng.choice([n for n in voters
                                  if n is not leader] or [leader])]
         else:
             nodes = [everybody[fault.target - 1]]
@@ -282,7 +286,10 @@ class Nemesis:
         """SIGTERM and its end."""
         node.down = True
         node.member.process.send_signal(signal.SIGTERM)
-        yield from self.ended(node, EXIT_S, 'after SIGTERM', (0, ))
+        # Before main() the signal ends a process by itself.
+        early = time.monotonic() - node.started_at < EARLY_S
+        yield from self.ended(node, EXIT_S, 'after SIGTERM',
+                              (0, -signal.SIGTERM) if early else (0, ))
 
     def ended(self, node, deadline_s, what, statuses):
         end = time.monotonic() + deadline_s
@@ -503,6 +510,40 @@ class Nemesis:
         self.say('damage %s' % damage(node.member.data_dir, fault.random))
         yield fault.seconds
         node.start()
+
+    def do_forgotten(self, fault, *nodes):
+        """Some are down while the others commit; of these all but one are
+        emptied, the one is down, and the others are up: nobody has what was
+        committed, so nobody may lead. The one comes back, and they serve."""
+        most = (len(nodes) - 1) // 2
+        behind, emptied, last = nodes[:most], nodes[most:-1], nodes[-1]
+        if self.less or not emptied:
+            raise Skipped('another one has less')
+        for node in behind:
+            node.kill()
+        yield from self.until(lambda: self.cluster.leader() not in
+                              (None, *behind))
+        if not all(n.serves() for n in (*emptied, last)):
+            raise Skipped('no quorum of the others')
+        yield fault.random.choice([0.5, 1, 2])
+        for node in (*emptied, last):
+            node.kill()
+        for node in emptied:
+            self.less.add(node.index)
+            node.forget_journal()
+            node.member.wipe()
+        for node in (*behind, *emptied):
+            node.start()
+        end = time.monotonic() + fault.seconds
+        while time.monotonic() < end:
+            leader = self.cluster.leader()
+            if leader is not None:
+                self.finding('server %d leads, though only server %d, which '
+                             'is down, has what was committed' % (
+                                 leader.id, last.id))
+                return
+            yield STEP_S
+        last.start()
 
     # Time
 
