@@ -89,17 +89,13 @@ def run(args, directory, log):
         if not load.stop():
             findings.append('a client did not end:\n%s' % load.log_text())
         load = None
-        nodes, differences = trees.wait_equal(
-            [n.member.address for n in cluster.nodes],
-            # Each of Apache's has its own mtime there.
-            ['/zookeeper/config'] if args.kind == 'apache' else [])
-        log.say('%d znodes on each of %d servers' % (nodes,
-                                                     len(cluster.nodes)))
-        violations, counts = checkers.check(
-            histories, workloads.final(cluster.hosts),
-            strict=args.kind == 'corral')
-        findings += differences + [str(v) for v in violations]
-        findings += end(cluster)
+        final = None
+        if not findings:
+            findings += same_trees(args, cluster, log)
+            final = workloads.final(cluster.hosts)
+        violations, counts = checkers.check(histories, final,
+                                            strict=args.kind == 'corral')
+        findings += [str(v) for v in violations] + end(cluster)
         summary(args, rounds, nemesis, counts, log)
         return findings
     finally:
@@ -109,6 +105,15 @@ def run(args, directory, log):
         cluster.close()
         if network is not None:
             network.close()
+
+
+def same_trees(args, cluster, log):
+    nodes, differences = trees.wait_equal(
+        [n.member.address for n in cluster.nodes],
+        # Each of Apache's has its own mtime there.
+        ['/zookeeper/config'] if args.kind == 'apache' else [])
+    log.say('%d znodes on each of %d servers' % (nodes, len(cluster.nodes)))
+    return differences
 
 
 def end(cluster):

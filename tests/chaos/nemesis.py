@@ -126,12 +126,12 @@ class Nemesis:
             for fault in faults:
                 self.say('schedule %s' % fault)
             self.round(faults)
-            if wait == 'all' or self.findings:
+            if wait == 'all' and not self.findings:
                 self.wait_back(self.cluster.in_service, BACK_S)
-            elif wait == 'leader':
+            elif wait == 'leader' and not self.findings:
                 self.wait_back(self.cluster.leader, BACK_S)
             if self.findings:
-                break
+                return number
         self.wait_back(self.cluster.in_service, BACK_S)
         return number
 
