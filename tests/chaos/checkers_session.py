@@ -258,10 +258,12 @@ class Locks:
             self.listing(row, path)
         if op in ('create2', 'delete') and status == 0 and \
                 row[ZXID] is not None:
-            for node in self.of_session.get(row[SESSION], ()):
-                if not node.ended:
-                    zxid = row[RESULT][1] if op == 'create2' else floor
-                    node.alive_to = max(node.alive_to, zxid)
+            zxid = row[RESULT][1] if op == 'create2' else floor
+            alive = [node for node in self.of_session[row[SESSION]]
+                     if not node.ended]
+            self.of_session[row[SESSION]] = alive
+            for node in alive:
+                node.alive_to = max(node.alive_to, zxid)
 
     def listing(self, row, parent):
         names = row[RESULT][2]
