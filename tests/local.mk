@@ -84,4 +84,5 @@ EXTRA_DIST += \
 	tests/interop/zkwire.py \
 	tests/sim/mutants.py \
 	tests/lint/tidy.sh \
-	tests/support/shim.c
+	tests/support/shim.c \
+	tests/support/shim_journal.h
