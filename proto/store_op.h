@@ -53,7 +53,7 @@ struct store_result {
     int err;              /* 0, ERR_IO, ERR_CORRUPT, ERR_NOT_FOUND */
     struct blob *payload; /* reads only: owned by the receiver */
     zxid_t zxid; /* READ_LOG: of the last record returned; READ_SNAP: of the
-                  * checkpoint */
+                  * checkpoint; PURGE: what is left of the log follows it */
 };
 
 /* What was on disk at start: store/ fills it, zab_create() takes it. */

@@ -104,6 +104,11 @@ void checkpoint_result(struct replica *r, const struct store_result *result)
 {
     struct store_op op = {.type = STORE_PURGE};
 
+    if (result->type == STORE_PURGE) {
+        replica_zab(r, &(struct zab_input){.type = ZAB_IN_PURGED,
+                                           .purged = result->zxid});
+        return;
+    }
     if (result->type != STORE_CHECKPOINT || result->seq != r->checkpoint_seq) {
         return;
     }

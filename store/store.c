@@ -193,6 +193,7 @@ static void run_slow_op(struct store *store, const struct store_op *op,
     switch (op->type) {
         case STORE_PURGE:
             result->err = purge(store, op);
+            result->zxid = store->log.floor;
             break;
         case STORE_READ_LOG:
             result->err = store_own_damage(store, read_log(store, op, result));

@@ -55,6 +55,9 @@ size_t zab_input_format(const struct zab_input *in, char *text, size_t size)
         case ZAB_IN_BARRIER:
             line_put(&line, "barrier %" PRIu64, in->barrier);
             break;
+        case ZAB_IN_PURGED:
+            line_put(&line, "purged " ZXID, ZXID_ARGS(in->purged));
+            break;
         case ZAB_IN_RESIGN:
             line_put(&line, "resign");
             break;

@@ -399,6 +399,11 @@ static void dispatch(struct zab *zab, const struct zab_input *input,
             CHECK(zab->role == ZAB_LEADING);
             leader_on_barrier(zab, input->barrier, effects);
             break;
+        case ZAB_IN_PURGED:
+            if (zab->log_base < input->purged) {
+                zab->log_base = input->purged;
+            }
+            break;
         case ZAB_IN_RESIGN:
             on_resign(zab, effects);
             break;

@@ -55,6 +55,7 @@ enum zab_input_type {
     ZAB_IN_STORED,  /* every log-lane op of zab up to seq is durable */
     ZAB_IN_RESULT,  /* a slow-lane op came back: a read, SNAP_BEGIN/CHUNK/END */
     ZAB_IN_BARRIER, /* leader only: tell me when this point is certain */
+    ZAB_IN_PURGED,  /* the log begins behind purged now */
     ZAB_IN_RESIGN,  /* hand over, if it leads; propose nothing any more */
     ZAB_IN_DIVERGED, /* the tree is not the leader's: fetch a whole copy */
     ZAB_IN_BROKEN,   /* what it said to replica/ has no place: drop the link
@@ -69,6 +70,7 @@ struct zab_input {
         const struct peer_msg *message; /* borrowed for the step */
         struct blob *proposal;          /* borrowed; ref taken if kept */
         uint64_t stored_seq;
+        zxid_t purged;
         const struct store_result *result; /* borrowed; its payload too */
         uint64_t barrier;                  /* a rising number */
         const char *why;                   /* BROKEN: static text */

@@ -185,6 +185,7 @@ const char *platter_do(struct platter *platter, const struct store_op *op,
             break;
         case STORE_PURGE:
             purge(platter, op->zxid);
+            result->zxid = platter->floor;
             break;
         case STORE_CHECKPOINT:
             result->err = write_checkpoint(platter, op);

@@ -325,6 +325,7 @@ static void carry_out(struct fake_disk *disk, const struct store_op *op,
             break;
         case STORE_PURGE:
             purge(disk, op->zxid);
+            result->zxid = op->zxid;
             break;
         case STORE_CHECKPOINT:
             checkpoint(disk, op);

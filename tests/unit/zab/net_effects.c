@@ -57,6 +57,10 @@ void effects_on_result(struct net *net, unsigned id,
             op.seq = ++server->seq;
             fake_disk_submit(server->disk, &op);
         }
+    } else if (result->type == STORE_PURGE) {
+        input =
+            (struct zab_input){.type = ZAB_IN_PURGED, .purged = result->zxid};
+        net_input(net, id, &input);
     }
 }
 

@@ -164,6 +164,11 @@ void rig_barrier(struct rig *rig)
          &(struct zab_input){.type = ZAB_IN_BARRIER, .barrier = rig->barriers});
 }
 
+void rig_purged(struct rig *rig, zxid_t zxid)
+{
+    step(rig, &(struct zab_input){.type = ZAB_IN_PURGED, .purged = zxid});
+}
+
 void rig_resign(struct rig *rig)
 {
     step(rig, &(struct zab_input){.type = ZAB_IN_RESIGN});

@@ -78,6 +78,7 @@ void rig_live(struct rig *rig, unsigned count, uint64_t learners);
 zxid_t rig_propose(struct rig *rig, size_t bytes);
 void rig_barrier(struct rig *rig);
 void rig_resign(struct rig *rig);
+void rig_purged(struct rig *rig, zxid_t zxid);
 
 void rig_link(struct rig *rig, uint64_t id, bool up);
 void rig_say(struct rig *rig, uint64_t id, const struct peer_msg *msg);

@@ -366,6 +366,36 @@ Test(zab_sync_leader, behind_the_log_is_dropped_and_then_replaced)
     rig_finish(&rig);
 }
 
+/* Told that it was: at once. What is behind it is still read from the log. */
+Test(zab_sync_leader, what_was_purged_is_not_promised)
+{
+    struct rig rig;
+    struct rig_history has = history(0, Z(2, 1), 0);
+
+    init(&rig, 3, 0);
+    rig_lead(&rig, BIT(2));
+    rig.purged = Z(3, 2);
+    rig.durable.zxid_checkpoint = Z(3, 2);
+    rig_purged(&rig, Z(3, 2));
+    (void)come(&rig, &has);
+    cr_assert_not_null(rig_asked(&rig, STORE_READ_SNAP));
+    rig_read(&rig);
+    cr_assert_null(rig_dropped(&rig, 3));
+    rig_finish(&rig);
+
+    init(&rig, 3, 0);
+    rig_lead(&rig, BIT(2));
+    rig.purged = Z(2, 3);
+    rig_purged(&rig, Z(2, 3));
+    has = history(0, Z(2, 3), 0);
+    cr_assert_eq(come(&rig, &has)->msg.type, PEER_SYNC_DIFF);
+    has = history(0, Z(2, 2), 0);
+    rig_link(&rig, 3, false);
+    (void)come(&rig, &has);
+    cr_assert_not_null(rig_asked(&rig, STORE_READ_SNAP));
+    rig_finish(&rig);
+}
+
 Test(zab_sync_leader, serves_only_when_a_quorum_has_taken_it_up)
 {
     struct rig rig;

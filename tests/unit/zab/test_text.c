@@ -38,6 +38,9 @@ Test(zab_text, inputs)
                                      .peer_id = 2,
                                      .why = "nonsense"},
                  "broken learner 2: nonsense");
+    expect_input(
+        &(struct zab_input){.type = ZAB_IN_PURGED, .purged = zxid_make(3, 7)},
+        "purged 3.7");
     expect_input(&(struct zab_input){.type = ZAB_IN_RESIGN}, "resign");
     expect_input(&(struct zab_input){.type = ZAB_IN_DIVERGED}, "diverged");
 }
