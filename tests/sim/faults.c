@@ -19,6 +19,7 @@ static void crash(struct sim *sim, struct prng *prng);
 static void restart(struct sim *sim, struct prng *prng);
 static void wipe(struct sim *sim, struct prng *prng);
 static void trap(struct sim *sim, struct prng *prng);
+static void everybody_dies(struct sim *sim);
 static void disk_fault(struct sim *sim, struct prng *prng, bool full);
 
 /* ---- what a seed draws */
@@ -109,6 +110,7 @@ void sim_options_draw(uint64_t seed, struct sim_options *options)
     options->session_timeout_ms = (int32_t)spread(&prng, 500, 8000);
     options->read_only = prng_below(&prng, 2) == 0;
     options->linear_reads = prng_below(&prng, 4) == 0;
+    options->power_cut = prng_below(&prng, 3) == 0;
 }
 
 /* ---- when */
@@ -291,6 +293,24 @@ static void trap(struct sim *sim, struct prng *prng)
     sim->trap_draw = prng_next(prng);
 }
 
+void faults_power_cut(struct sim *sim)
+{
+    static const enum peer_msg_type types[] = {PEER_PROPOSE, PEER_ACK,
+                                               PEER_COMMIT};
+
+    sim->power_cut_due = true;
+    sim->trap = types[draw(sim, PRNG_FAULTS, 0, 2)];
+}
+
+static void everybody_dies(struct sim *sim)
+{
+    for (unsigned id = 1; id <= sim->servers_count; id++) {
+        if (sim->servers[id].up) {
+            server_die(sim, &sim->servers[id], false);
+        }
+    }
+}
+
 void faults_message(struct sim *sim, struct wire *wire, unsigned part,
                     enum peer_msg_type type)
 {
@@ -298,7 +318,7 @@ void faults_message(struct sim *sim, struct wire *wire, unsigned part,
     struct server *sender = server_of(sim, wire->parts[1 - part]);
     struct prng prng;
 
-    if (sim->calm) {
+    if (sim->calm && !sim->power_cut_due) {
         return;
     }
     prng_init(&prng, sim->trap_draw);
@@ -306,6 +326,11 @@ void faults_message(struct sim *sim, struct wire *wire, unsigned part,
     sim->events++;
     sim_trace(sim, reader->id, "! trap: %s", peer_msg_name(type));
     sim_count(sim, "traps");
+    if (sim->power_cut_due) {
+        sim->power_cut_due = false;
+        everybody_dies(sim);
+        return;
+    }
     switch (prng_below(&prng, 5)) {
         case 0: /* behind some of what it makes of this */
             reader->crash_at = (size_t)prng_below(&prng, 6);

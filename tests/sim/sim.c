@@ -8,6 +8,7 @@
 #include "replica/inspect.h"
 #include "tests/sim/sim_internal.h"
 
+#define POWER_CUT_US (3 * SIM_SECOND)
 #define SETTLE_US (30 * SIM_SECOND)
 #define LOOK_US (10 * SIM_MS)
 #define ARENA_SIZE ((size_t)64 * 1024)
@@ -330,12 +331,38 @@ void sim_client_at(struct sim *sim, unsigned client, uint64_t at_us)
 
 /* ---- the end of a run */
 
+static bool is_led(struct sim *sim)
+{
+    return sim_leader(sim) != 0;
+}
+
+static bool power_was_cut(struct sim *sim)
+{
+    return !sim->power_cut_due;
+}
+
+/* What a quorum has logged and nobody knows to be committed is all that the
+ * next leader has to go on. */
+static void power_cut(struct sim *sim)
+{
+    if (!sim_run_until(sim, is_led, POWER_CUT_US)) {
+        return; /* settling says why */
+    }
+    faults_power_cut(sim);
+    (void)sim_run_until(sim, power_was_cut, POWER_CUT_US);
+    sim->power_cut_due = false;
+    sim_heal_all(sim);
+}
+
 bool sim_must_settle(struct sim *sim)
 {
     uint64_t end_us = sim->now_us + SETTLE_US;
     char why[256] = "";
 
     sim_heal_all(sim);
+    if (sim->options.power_cut) {
+        power_cut(sim);
+    }
     clients_wind_up(sim->clients);
     while (!sim->failed && !settled(sim, why, sizeof(why))) {
         if (sim->now_us >= end_us) {

@@ -60,6 +60,7 @@ struct sim_options {
     uint32_t slice_units;              /* small: long work is cut often; 0 */
     int32_t session_timeout_ms;        /* that clients ask for */
     bool linear_reads;                 /* linearizableReads=all */
+    bool power_cut;      /* when all is healed all lose power, in mid-write */
     bool read_only;      /* read-only mode is on, and some ask for it */
     bool clients_idle;   /* they connect and do only what they are told */
     bool prompt;         /* a message or an end of a connection is never late */

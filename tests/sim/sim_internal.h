@@ -204,6 +204,7 @@ struct sim {
     uint64_t burst_until_us; /* many faults, while others are mended */
     enum peer_msg_type trap; /* 0: none */
     uint64_t trap_draw;
+    bool power_cut_due; /* the trap is one for everybody */
 
     bool failed;
     char finding[1024];
@@ -336,6 +337,8 @@ bool disk_is_low(const struct disk *disk);
 /* ---- faults.c */
 void faults_tick(struct sim *sim);
 void faults_heal(struct sim *sim);
+/* At one of the next messages of broadcast all servers lose power at once. */
+void faults_power_cut(struct sim *sim);
 /* A message arrives, and is about to be stepped. */
 void faults_message(struct sim *sim, struct wire *wire, unsigned part,
                     enum peer_msg_type type);
