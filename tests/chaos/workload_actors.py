@@ -225,6 +225,7 @@ class Locks(ChaosActor):
             yield from self.ensure(guard, '0 ' + self.value())
             node, token = yield from self.enter(parent)
             if node is None:
+                yield 0.05  # a full disk refuses at once
                 continue
             held = yield from self.wait_turn(parent, node)
             if held:
