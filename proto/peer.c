@@ -20,7 +20,8 @@
 /* How many payloads, and of which sizes. */
 struct payloads_rule {
     uint32_t count_min, count_max;
-    uint32_t unit; /* sizes are multiples of it; 0: any */
+    uint32_t unit;      /* sizes are multiples of it; 0: any */
+    uint32_t units_max; /* at most so many */
 };
 
 static struct payloads_rule payloads_rule(uint32_t type,
@@ -116,17 +117,18 @@ static struct payloads_rule payloads_rule(uint32_t type,
     switch (type) {
         case PEER_PROPOSE:
         case PEER_INFORM:
-            return (struct payloads_rule){1, PEER_PAYLOADS_MAX, 0};
+            return (struct payloads_rule){1, PEER_PAYLOADS_MAX, 0, 0};
         case PEER_SNAP_CHUNK:
         case PEER_REQUEST:
-            return (struct payloads_rule){1, 1, 0};
+            return (struct payloads_rule){1, 1, 0, 0};
         case PEER_RECLAIM:
-            return (struct payloads_rule){1, 1, PEER_RECLAIM_SIZE};
+            return (struct payloads_rule){1, 1, PEER_RECLAIM_SIZE,
+                                          PEER_RECLAIM_MAX};
         case PEER_STATUS:
-            return (struct payloads_rule){0, 1,
-                                          (uint32_t)peer_status_size(msg)};
+            return (struct payloads_rule){0, 1, (uint32_t)peer_status_size(msg),
+                                          PEER_STATUS_MAX};
         default:
-            return (struct payloads_rule){0, 0, 0};
+            return (struct payloads_rule){0, 0, 0, 0};
     }
 }
 
@@ -153,6 +155,9 @@ static int payloads_check(const Peer__Head *head, const struct peer_msg *msg,
 
         if (size > left || (rule.unit > 0 && size % rule.unit != 0)) {
             return ERR_MALFORMED;
+        }
+        if (rule.unit > 0 && size / rule.unit > rule.units_max) {
+            return ERR_TOO_BIG;
         }
         left -= size;
     }
@@ -191,7 +196,8 @@ static void payload_sizes(const struct peer_msg *msg, uint32_t *sizes)
         size_t len = blob_bytes(msg->payloads[i]).len;
 
         CHECK(len <= UINT32_MAX);
-        CHECK(rule.unit == 0 || len % rule.unit == 0);
+        CHECK(rule.unit == 0 ||
+              (len % rule.unit == 0 && len / rule.unit <= rule.units_max));
         sizes[i] = (uint32_t)len;
     }
 }

@@ -27,9 +27,11 @@ enum peer_link {
 #define PEER_CLUSTER_ID_SIZE 16
 #define PEER_EPOCH_ENDS_MAX 4096 /* the latest ones */
 #define PEER_PAYLOADS_MAX 65536
-#define PEER_AUTH_MAX 128    /* a connection has 64 of its own, its address */
-#define PEER_RECLAIM_SIZE 20 /* bytes of an entry of RECLAIM's payload */
-#define PEER_STATUS_SIZE 8   /* of STATUS's */
+#define PEER_AUTH_MAX 128     /* a connection has 64 of its own, its address */
+#define PEER_RECLAIM_SIZE 20  /* bytes of an entry of RECLAIM's payload */
+#define PEER_RECLAIM_MAX 4096 /* entries */
+#define PEER_STATUS_MAX 8192  /* entries */
+#define PEER_STATUS_SIZE 8    /* of STATUS's */
 #define PEER_STATUS_OWNED_SIZE 16 /* of one that names attachments */
 
 /* Of the protocol: what a link speaks is agreed on in its hello. 2: STATUS

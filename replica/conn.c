@@ -7,7 +7,9 @@ static void hold_frame(struct replica *r, struct conn *conn,
                        struct slice frame);
 static bool take(struct replica *r, struct conn *conn, struct slice frame,
                  int64_t taken_ms);
-static void take_inbox(struct replica *r, struct conn *conn);
+static void take_writers(struct replica *r);
+static void take_inboxes(struct replica *r);
+static bool take_inbox(struct replica *r, struct conn *conn);
 static void drop_inbox(struct conn *conn);
 static void unwatch(struct replica *r, uint64_t id);
 static bool held_too_long(const struct replica *r, const struct conn *conn);
@@ -207,10 +209,40 @@ void conn_answered(struct replica *r, struct conn *conn)
 
 void conns_take_inboxes(struct replica *r)
 {
+    r->inboxes_wake = false;
+    if (!inboxes_hold(r) || frames_wait(r)) {
+        return;
+    }
+    take_writers(r);
+    take_inboxes(r);
+    /* What the budget cut short, in the middle of an inbox even, goes on. */
+    if (r->budget <= 0 && inboxes_hold(r)) {
+        r->inboxes_wake = true;
+    }
+}
+
+/* Only as many as there is room for: there may be very many. */
+static void take_writers(struct replica *r)
+{
+    while (!list_empty(&r->writers) && r->budget > 0 && !frames_wait(r) &&
+           write_possible(r)) {
+        struct conn *conn =
+            LIST_ENTRY(r->writers.next, struct conn, in_inboxes);
+
+        list_remove(&conn->in_inboxes);
+        list_push_back(&r->inboxes, &conn->in_inboxes);
+        if (!take_inbox(r, conn)) {
+            list_remove(&conn->in_inboxes);
+            list_push_front(&r->writers, &conn->in_inboxes);
+        }
+    }
+}
+
+static void take_inboxes(struct replica *r)
+{
     struct list todo;
 
-    r->inboxes_wake = false;
-    if (list_empty(&r->inboxes) || frames_wait(r)) {
+    if (list_empty(&r->inboxes)) {
         return;
     }
     /* Walked from a list of its own: taking a frame may close any other. */
@@ -222,7 +254,10 @@ void conns_take_inboxes(struct replica *r)
 
         list_remove(&conn->in_inboxes);
         list_push_back(&r->inboxes, &conn->in_inboxes);
-        take_inbox(r, conn);
+        if (!take_inbox(r, conn)) {
+            list_remove(&conn->in_inboxes);
+            list_push_back(&r->writers, &conn->in_inboxes);
+        }
         if (r->budget <= 0) {
             break;
         }
@@ -233,10 +268,6 @@ void conns_take_inboxes(struct replica *r)
 
         list_remove(last);
         list_push_front(&r->inboxes, last);
-    }
-    /* What the budget cut short, in the middle of an inbox even, goes on. */
-    if (r->budget <= 0 && !list_empty(&r->inboxes)) {
-        r->inboxes_wake = true;
     }
 }
 
@@ -319,7 +350,8 @@ static bool take(struct replica *r, struct conn *conn, struct slice frame,
     return true;
 }
 
-static void take_inbox(struct replica *r, struct conn *conn)
+/* False: its next one waits until a write is possible. */
+static bool take_inbox(struct replica *r, struct conn *conn)
 {
     while (!list_empty(&conn->inbox) && !frames_wait(r) && r->budget > 0) {
         struct held_frame *held =
@@ -331,7 +363,7 @@ static void take_inbox(struct replica *r, struct conn *conn)
             take(r, conn, slice_make(held->bytes, held->len), held->taken_ms);
         if (!taken && conn->state != CONN_GONE) {
             list_push_front(&conn->inbox, &held->link);
-            return;
+            return conn->state == CONN_HANDSHAKE || write_possible(r);
         }
         r->budget -= COST_FRAME;
         mem_free(held);
@@ -340,6 +372,7 @@ static void take_inbox(struct replica *r, struct conn *conn)
         list_remove(&conn->in_inboxes);
         conn_resume(r, conn, PAUSE_INBOX);
     }
+    return true;
 }
 
 static void drop_inbox(struct conn *conn)

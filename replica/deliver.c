@@ -192,7 +192,7 @@ static void finish(struct replica *r)
     }
     /* From here on others may be served: the txn is whole. */
     d->active = false;
-    r->inboxes_wake |= !list_empty(&r->inboxes);
+    r->inboxes_wake |= inboxes_hold(r);
     session_delivered(r, &d->txn);
     if (d->txn.op == ZK_OP_CLOSE_SESSION) {
         close_session(r, &d->txn);

@@ -20,7 +20,8 @@ bool forward_possible(const struct replica *r)
            r->leader_id != 0 && r->leader_id != r->self_id &&
            zab_leader_id(r->zab) == r->leader_id &&
            zab_peer_synced(r->zab, r->leader_id) &&
-           r->waits.count < r->config.outstanding_max;
+           r->waits.count < r->config.outstanding_max &&
+           r->waits_bytes < FORWARD_BYTES_MAX;
 }
 
 void forward_request(struct replica *r, const struct origin *origin,

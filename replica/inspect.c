@@ -347,7 +347,7 @@ void inspect_release(struct replica *replica)
     CHECK(replica->holds > 0);
     replica->holds--;
     if (replica->holds == 0) {
-        replica->inboxes_wake = !list_empty(&replica->inboxes);
+        replica->inboxes_wake = inboxes_hold(replica);
         replica->work_left = true; /* whatever came meanwhile */
     }
 }

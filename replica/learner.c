@@ -8,6 +8,10 @@
 #include "base/mem.h"
 #include "replica/replica_internal.h"
 
+/* A learner's own bound, the request that went over it, and RECLAIMs, which
+ * count for nobody there. */
+#define REMOTE_BYTES_MAX (FORWARD_BYTES_MAX + 4 * (size_t)PEER_FRAME_SIZE_MAX)
+
 static bool is_question(enum peer_msg_type type);
 static bool may_take(const struct replica *r);
 static bool may_decide(const struct replica *r, const struct peer_msg *msg);
@@ -23,6 +27,7 @@ static bool decode(struct replica *r, const struct peer_msg *msg,
 static void take_sync(struct replica *r, uint64_t server_id,
                       const struct peer_msg *msg);
 static bool accept(struct replica *r, struct origin *origin);
+static size_t payload_len(const struct remote *remote);
 static void remote_finish(struct remote *remote);
 static void broken(struct replica *r, uint64_t server_id, const char *why);
 
@@ -61,6 +66,7 @@ void learners_take(struct replica *r)
             size_t index = zab_member_index(r->zab, remote.server_id);
 
             r->remotes_held[index]--;
+            r->remotes_bytes[index] -= payload_len(&remote);
             r->budget -= COST_FRAME;
             if (remote.payload != NULL) {
                 remote.msg.payloads = &remote.payload;
@@ -91,6 +97,7 @@ void learner_forget(struct replica *r, uint64_t server_id)
         }
     }
     r->remotes_held[zab_member_index(r->zab, server_id)] = 0;
+    r->remotes_bytes[zab_member_index(r->zab, server_id)] = 0;
 }
 
 void learners_drop(struct replica *r)
@@ -103,6 +110,7 @@ void learners_drop(struct replica *r)
         fifo_pop(&r->remote_barriers);
     }
     memset(r->remotes_held, 0, sizeof(r->remotes_held));
+    memset(r->remotes_bytes, 0, sizeof(r->remotes_bytes));
 }
 
 static bool is_question(enum peer_msg_type type)
@@ -149,14 +157,15 @@ static bool may_decide(const struct replica *r, const struct peer_msg *msg)
 static void hold(struct replica *r, uint64_t server_id,
                  const struct peer_msg *msg)
 {
-    uint32_t *held = &r->remotes_held[zab_member_index(r->zab, server_id)];
+    size_t index = zab_member_index(r->zab, server_id);
     struct remote *remote;
 
-    if (*held > r->config.outstanding_max) {
+    if (r->remotes_held[index] > r->config.outstanding_max ||
+        r->remotes_bytes[index] > REMOTE_BYTES_MAX) {
         broken(r, server_id, "more requests than a server may have in flight");
         return;
     }
-    (*held)++;
+    r->remotes_held[index]++;
     session_heard(r, server_id, msg);
     remote = fifo_push(&r->remotes);
     *remote = (struct remote){.server_id = server_id, .msg = *msg};
@@ -164,6 +173,7 @@ static void hold(struct replica *r, uint64_t server_id,
     remote->msg.payloads_count = 0;
     if (msg->payloads_count > 0) {
         remote->payload = blob_ref(msg->payloads[0]);
+        r->remotes_bytes[index] += blob_bytes(remote->payload).len;
     }
     if (msg->type == PEER_REQUEST) {
         remote->auth = keep_auth(msg->request.auth, msg->request.auth_count);
@@ -303,6 +313,11 @@ static bool accept(struct replica *r, struct origin *origin)
     origin->session_closing = session_closing(session);
     session_touch(r->sessions, session, r->now_ms);
     return true;
+}
+
+static size_t payload_len(const struct remote *remote)
+{
+    return remote->payload == NULL ? 0 : blob_bytes(remote->payload).len;
 }
 
 static void remote_finish(struct remote *remote)

@@ -79,6 +79,7 @@ void session_on_reclaim(struct replica *r, uint64_t server_id,
 
         while (next_claim(&claims, &origin, &timeout_ms)) {
             reclaim(r, &origin, timeout_ms);
+            r->budget -= COST_EVENT;
         }
     }
 }

@@ -21,7 +21,7 @@ void read_only_tick(struct replica *r)
         close_silent(r);
     } else if (may_begin(r)) {
         r->read_only = true;
-        r->inboxes_wake = !list_empty(&r->inboxes);
+        r->inboxes_wake = inboxes_hold(r);
         effect_push(r, REPLICA_SERVING)->serving = true;
         replica_log(r, REPLICA_WARN, "read_only_begins", "zxid=0x%llx",
                     (unsigned long long)r->zxid_delivered);

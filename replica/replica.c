@@ -57,6 +57,7 @@ struct replica *replica_create(const struct replica_config *config,
     fifo_init(&r->unwatched, sizeof(uint64_t));
     map_init(&r->conns, seed(r, 2));
     list_init(&r->inboxes);
+    list_init(&r->writers);
     list_init(&r->paused);
     list_init(&r->job_waiters);
     list_init(&r->linear_waiters);
@@ -260,7 +261,7 @@ static void tick(struct replica *r, uint32_t ticks_late)
     containers_tick(r);
     role_tick(r);
     status_tick(r);
-    r->inboxes_wake = !list_empty(&r->inboxes);
+    r->inboxes_wake = inboxes_hold(r);
 }
 
 static void peer_input(struct replica *r, const struct replica_input *input)
@@ -270,7 +271,7 @@ static void peer_input(struct replica *r, const struct replica_input *input)
     if (input->type == REPLICA_PEER_MESSAGE &&
         peer_msg_is_replicas(input->message->type)) {
         replicas_message(r, input);
-        r->inboxes_wake = !list_empty(&r->inboxes);
+        r->inboxes_wake = inboxes_hold(r);
         return;
     }
     if (input->type == REPLICA_PEER_MESSAGE) {
@@ -290,7 +291,7 @@ static void peer_input(struct replica *r, const struct replica_input *input)
         }
     }
     replica_zab(r, &in);
-    r->inboxes_wake = !list_empty(&r->inboxes);
+    r->inboxes_wake = inboxes_hold(r);
 }
 
 /* Only between a leader and its synced learners. A learner that zab has just
@@ -348,7 +349,7 @@ static void store_result(struct replica *r, const struct store_result *result)
         case STORE_READ_CLOSE:
             break;
     }
-    r->inboxes_wake = !list_empty(&r->inboxes);
+    r->inboxes_wake = inboxes_hold(r);
 }
 
 /* What goes out goes at once; what changes the tree waits its turn. */

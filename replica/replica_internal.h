@@ -45,6 +45,9 @@
 #define EXPIRED_PER_TICK 128
 #define SOFT_QUOTA_LOG_MS 10000
 #define MEMBERS_MAX 64 /* one bit each in a mask of peers */
+/* Of requests that a learner has waiting for its leader; the one that goes over
+ * it is the last. */
+#define FORWARD_BYTES_MAX ((size_t)32 * 1024 * 1024)
 
 enum conn_state {
     CONN_NEW,       /* no frame taken yet */
@@ -87,7 +90,8 @@ struct conn_counts {
 struct conn {
     struct map_link by_id;
     struct list inbox;       /* struct held_frame */
-    struct list in_inboxes;  /* replica->inboxes while inbox is not empty */
+    struct list in_inboxes;  /* while inbox is not empty: replica->inboxes, or
+                              * ->writers */
     struct list in_paused;   /* replica->paused: PAUSE_OUTSTANDING */
     struct list in_waiters;  /* replica->job_waiters, or ->linear_waiters */
     struct order *order;     /* NULL: nothing was ever queued */
@@ -129,6 +133,7 @@ struct wait {
     int64_t taken_ms;
     struct blob *frame; /* SYNC: the request, for its path */
     int32_t xid;
+    uint32_t bytes; /* of the request, where it went to the leader */
     enum zk_op op;
     enum wait_kind kind;
 };
@@ -277,6 +282,7 @@ struct replica {
     /* Connections. */
     struct map conns;
     struct list inboxes; /* with frames that wait */
+    struct list writers; /* whose first one waits until a write is possible */
     struct list paused;  /* with PAUSE_OUTSTANDING */
     struct list job_waiters;
     struct list linear_waiters; /* for a round of linear.c */
@@ -287,14 +293,17 @@ struct replica {
     /* Waiting for the leader. */
     struct fifo waits; /* struct wait; request ids without gap */
     uint64_t waits_first;
+    size_t waits_bytes;          /* of all in waits */
     struct fifo barriers;        /* of ours: answered when they are taken up */
     struct fifo remote_barriers; /* of learners: told as zab tells us */
     uint64_t barrier_last;
 
     /* Between leader and learner. */
-    struct fifo remotes;                /* leader: struct remote */
-    uint32_t remotes_held[MEMBERS_MAX]; /* of each member, by index */
-    struct fifo placed;                 /* learner: struct placed */
+    struct fifo remotes; /* leader: struct remote */
+    /* Of them, of each member, by index. */
+    uint32_t remotes_held[MEMBERS_MAX];
+    size_t remotes_bytes[MEMBERS_MAX];
+    struct fifo placed;      /* learner: struct placed */
     uint64_t leader_id;      /* whom role.c last served under; 0: nobody */
     uint32_t leader_version; /* learner: what its link to the leader speaks */
     struct buf touched;      /* learner: entries for the next STATUS */
@@ -345,6 +354,11 @@ struct replica {
 static inline bool frames_wait(const struct replica *r)
 {
     return r->delivery.active || r->holds > 0 || !(r->serving || r->read_only);
+}
+
+static inline bool inboxes_hold(const struct replica *r)
+{
+    return !list_empty(&r->inboxes) || !list_empty(&r->writers);
 }
 
 /* What is done at once, and in one slice of what is not. */

@@ -8,7 +8,6 @@
 
 #define LOOK_TICKS 5 /* how often the held connections are looked at */
 #define HANDSHAKE_HELD_MS 1000
-#define RECLAIM_MAX ((size_t)4096) /* connections in one message */
 
 static void lead(struct replica *r);
 static void follow(struct replica *r);
@@ -18,6 +17,7 @@ static void send_claims(struct replica *r, struct buf *claims);
 static void lead_end(struct replica *r);
 static void close_waiting(struct replica *r);
 static void close_handshakes(struct replica *r);
+static void close_handshakes_of(struct replica *r, struct list *waiting);
 static void close_held(struct replica *r);
 
 /* Asked when nothing that zab has emitted is left to be applied: prep must not
@@ -89,7 +89,7 @@ void role_set_serving(struct replica *r, bool serving)
     r->serving = serving;
     r->held_since_ms = serving ? 0 : r->now_ms;
     effect_push(r, REPLICA_SERVING)->serving = serving;
-    r->inboxes_wake = serving && !list_empty(&r->inboxes);
+    r->inboxes_wake = serving && inboxes_hold(r);
 }
 
 static void lead(struct replica *r)
@@ -133,7 +133,7 @@ static void reclaim(struct replica *r)
             continue;
         }
         append_claim(&claims, conn);
-        if (claims.len == RECLAIM_MAX * PEER_RECLAIM_SIZE) {
+        if (claims.len == (size_t)PEER_RECLAIM_MAX * PEER_RECLAIM_SIZE) {
             send_claims(r, &claims);
         }
     }
@@ -202,7 +202,13 @@ static void close_waiting(struct replica *r)
 /* Every client takes it as "try the next one". */
 static void close_handshakes(struct replica *r)
 {
-    LIST_EACH (&r->inboxes, at, after) {
+    close_handshakes_of(r, &r->inboxes);
+    close_handshakes_of(r, &r->writers);
+}
+
+static void close_handshakes_of(struct replica *r, struct list *waiting)
+{
+    LIST_EACH (waiting, at, after) {
         struct conn *conn = LIST_ENTRY(at, struct conn, in_inboxes);
         const struct held_frame *held =
             LIST_ENTRY(conn->inbox.next, struct held_frame, link);

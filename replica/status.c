@@ -5,7 +5,6 @@
 
 #define STATUS_TICKS 5U
 #define UNHEARD_TICKS 25U
-#define STATUS_ENTRIES_MAX ((size_t)8192) /* in one message */
 
 static void touch(struct replica *r, const struct origin *origin,
                   bool by_attachment);
@@ -138,7 +137,7 @@ static void touch(struct replica *r, const struct origin *origin,
 
 static void send_status(struct replica *r)
 {
-    size_t size_max = STATUS_ENTRIES_MAX * PEER_STATUS_OWNED_SIZE;
+    size_t size_max = (size_t)PEER_STATUS_MAX * PEER_STATUS_OWNED_SIZE;
     struct slice touched = buf_bytes(&r->touched);
 
     do {
@@ -183,6 +182,9 @@ static struct blob *payload_of(const struct replica *r, struct slice touched)
 static void touch_unheard(struct replica *r)
 {
     LIST_EACH (&r->inboxes, at, after) {
+        touch_if_unheard(r, LIST_ENTRY(at, struct conn, in_inboxes));
+    }
+    LIST_EACH (&r->writers, at, after) {
         touch_if_unheard(r, LIST_ENTRY(at, struct conn, in_inboxes));
     }
     LIST_EACH (&r->paused, at, after) {

@@ -13,6 +13,7 @@ static void drop_front(struct replica *r);
 uint64_t wait_add(struct replica *r, const struct wait *wait)
 {
     *(struct wait *)fifo_push(&r->waits) = *wait;
+    r->waits_bytes += wait->bytes;
     return r->waits_first + r->waits.count - 1;
 }
 
@@ -37,6 +38,7 @@ bool wait_take(struct replica *r, uint64_t origin_request, struct wait *wait)
     }
     entry = fifo_at(&r->waits, (size_t)(origin_request - r->waits_first));
     *wait = *entry;
+    r->waits_bytes -= entry->bytes;
     entry->kind = WAIT_NOBODY;
     entry->frame = NULL;
     drop_front(r);
@@ -45,6 +47,7 @@ bool wait_take(struct replica *r, uint64_t origin_request, struct wait *wait)
 
 void waits_drop_all(struct replica *r)
 {
+    r->waits_bytes = 0;
     while (r->waits.count > 0) {
         struct wait *entry = fifo_at(&r->waits, 0);
 

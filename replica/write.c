@@ -63,6 +63,7 @@ bool write_take(struct replica *r, struct conn *conn,
     origin.request = wait_add(r, &(struct wait){.conn_id = conn_id(conn),
                                                 .taken_ms = taken_ms,
                                                 .xid = request.xid,
+                                                .bytes = (uint32_t)frame.len,
                                                 .op = request.op,
                                                 .kind = WAIT_WRITE});
     origin.cxid = request.xid;

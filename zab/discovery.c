@@ -15,6 +15,7 @@ static void begin_anew(struct zab *zab, uint32_t above,
 static void tell_epoch(struct zab *zab, uint64_t peers,
                        struct zab_effects *effects);
 static void on_asked(struct zab *zab, size_t peer, struct zab_effects *effects);
+static void moved_on(struct zab *zab, uint64_t *once, size_t peer);
 static bool is_outdated(const struct zab_peer *learner,
                         const struct peer_msg *msg);
 static const char *broken_ack_epoch(const struct zab *zab, size_t peer,
@@ -30,6 +31,8 @@ void discovery_begin(struct zab *zab, struct zab_effects *effects)
     zab_move(zab, ZAB_PHASE_DISCOVERY);
     zab->leader_id = zab->config.self_id;
     zab->began = zab->ticks;
+    zab->asked_once = 0;
+    zab->promised_once = 0;
     zab->epoch_chosen = false;
     zab->epoch_acks = 0;
     zab->leader_acks = 0;
@@ -115,7 +118,7 @@ void discovery_on_ack_epoch(struct zab *zab, size_t peer,
     }
     learner->promised = true;
     learner->progressed = zab->ticks;
-    zab->began = zab->ticks;
+    moved_on(zab, &zab->promised_once, peer);
     if (learner->voting && msg->ack_epoch.counted) {
         zab->epoch_acks |= zab_bit(peer);
     }
@@ -279,7 +282,7 @@ static void on_asked(struct zab *zab, size_t peer, struct zab_effects *effects)
         return;
     }
     if (zab->phase == ZAB_PHASE_DISCOVERY) {
-        zab->began = zab->ticks;
+        moved_on(zab, &zab->asked_once, peer);
         if (!zab->epoch_chosen) {
             choose_epoch(zab, effects);
         } else if (accepted > zab->epoch
@@ -306,6 +309,15 @@ static void on_asked(struct zab *zab, size_t peer, struct zab_effects *effects)
         }
     } else { /* also while draining: it may be needed for that */
         tell_epoch(zab, zab_bit(peer), effects);
+    }
+}
+
+/* One that comes and goes, and comes again, moves nothing on. */
+static void moved_on(struct zab *zab, uint64_t *once, size_t peer)
+{
+    if ((*once & zab_bit(peer)) == 0) {
+        *once |= zab_bit(peer);
+        zab->began = zab->ticks;
     }
 }
 

@@ -298,6 +298,8 @@ static void mix_leader(uint64_t *hash, const struct zab *zab)
     mix(hash, zab->committed_told);
     mix(hash, (uint64_t)zab->epoch_chosen << 1 | zab->epoch_of_all);
     mix_age(hash, zab, zab->began, zab->config.ticks_init_max);
+    mix(hash, zab->asked_once);
+    mix(hash, zab->promised_once);
     mix_age(hash, zab, zab->in_place_at, EPOCH_IN_PLACE_TICKS);
     mix(hash, zab->resigned_to);
     if (zab->resigned_to != 0) {

@@ -204,9 +204,10 @@ struct zab {
     bool epoch_of_all;     /* all voters had: fresh ones count */
     uint32_t epoch_floor;  /* the next epoch must be above this */
     uint64_t began;        /* ticks: of this phase, or a learner's progress */
-    uint64_t in_place_at;  /* ticks of the last epoch change for a voter */
-    uint64_t resigned_to;  /* RESIGN was sent to these: we only wait */
-    uint64_t resigned_at;  /* ticks */
+    uint64_t asked_once, promised_once; /* who has moved this discovery on */
+    uint64_t in_place_at; /* ticks of the last epoch change for a voter */
+    uint64_t resigned_to; /* RESIGN was sent to these: we only wait */
+    uint64_t resigned_at; /* ticks */
     uint64_t round_sent, round_done; /* PING rounds; one at a time */
     struct ring barriers;            /* struct zab_barrier */
 

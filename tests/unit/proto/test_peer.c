@@ -534,6 +534,54 @@ Test(proto_peer, entries_of_a_status_have_the_size_that_it_says)
     }
 }
 
+/* Each is looked up by whoever takes them, in one step. */
+Test(proto_peer, lists_are_not_longer_than_one_step)
+{
+    static const struct {
+        struct peer_msg msg;
+        size_t size, max;
+    } lists[] = {
+        {{.type = PEER_RECLAIM}, PEER_RECLAIM_SIZE, PEER_RECLAIM_MAX},
+        {{.type = PEER_STATUS}, PEER_STATUS_SIZE, PEER_STATUS_MAX},
+        {{.type = PEER_STATUS, .status = {.owned = true}},
+         PEER_STATUS_OWNED_SIZE,
+         PEER_STATUS_MAX},
+    };
+
+    for (size_t i = 0; i < sizeof(lists) / sizeof(lists[0]); i++) {
+        size_t len = lists[i].max * lists[i].size;
+        struct peer_msg msg = lists[i].msg;
+        struct blob *entries;
+        struct buf head = {0};
+        uint8_t *room, *at;
+
+        entries = blob_create(len, &room);
+        memset(room, 'x', len);
+        msg.payloads = &entries;
+        msg.payloads_count = 1;
+        encode(&msg);
+        cr_assert_eq(decode(), 0);
+        /* One more, by hand: the size stands in the head. */
+        buf_append(&head, slice_make(bytes.data + PREFIX,
+                                     bytes_load32(bytes.data + 8)));
+        at = memchr(head.data + 13, 0x22, head.len - 13);
+        cr_assert_not_null(at);
+        len += lists[i].size;
+        at[2] = (uint8_t)(len | 0x80);
+        at[3] = (uint8_t)(len >> 7 | 0x80);
+        at[4] = (uint8_t)(len >> 14);
+        buf_clear(&bytes);
+        (void)buf_extend(&bytes, PREFIX);
+        buf_append(&bytes, buf_bytes(&head));
+        bytes_store32(bytes.data + 8, (uint32_t)head.len);
+        memset(buf_extend(&bytes, len), 'x', len);
+        seal();
+        cr_assert_eq(decode(), ERR_TOO_BIG);
+        buf_finish(&head);
+        blob_unref(entries);
+    }
+}
+
 Test(proto_peer, a_refused_part_is_one_of_the_parts)
 {
     struct peer_msg msg = {.type = PEER_REFUSED};

@@ -6,6 +6,7 @@ tests_unit_replica_SOURCES = \
 	tests/support/fake_disk.c tests/support/fake_disk.h \
 	tests/unit/replica/peers.c tests/unit/replica/peers.h \
 	tests/unit/replica/rig.c tests/unit/replica/rig.h \
+	tests/unit/replica/test_bounds.c \
 	tests/unit/replica/test_digests.c \
 	tests/unit/replica/test_ensemble.c \
 	tests/unit/replica/test_expire.c \

@@ -505,3 +505,21 @@ Test(zab_discovery, in_place_without_a_quorum_steps_down_soon)
     cr_assert_eq(zab_role(rig.zab), ZAB_LOOKING);
     rig_finish(&rig);
 }
+
+/* It is not held up for ever by one that cannot stay. */
+Test(zab_discovery, who_comes_again_and_again_moves_nothing_on)
+{
+    struct rig rig;
+    unsigned ticks = 0;
+
+    rig_init(&rig, 5, 0);
+    rig_had(&rig, 3, 5);
+    rig_elect(&rig);
+    for (; rig_is(&rig, "discovery") && ticks < 500; ticks += 10) {
+        rig_link(&rig, 2, true);
+        rig_ask(&rig, 2, 3);
+        rig_tick(&rig, 10);
+    }
+    cr_assert_lt(ticks, 100);
+    rig_finish(&rig);
+}
