@@ -39,7 +39,7 @@
 #define PEER_CLOSING_MS 1000  /* to send what is left and hear the end */
 #define PEER_SWEEP_MS 100
 #define PEER_PAUSE_MS_MIN 20 /* between two dials, doubling */
-#define PEER_PAUSE_MS_MAX 500
+#define PEER_PAUSE_MS_MAX 100
 #define PEER_LASTED_MS 1000 /* behind it the first pause is the least one */
 /* Unsent. A learner's window is 4 MiB of proposals (zab/), chunks of a tree are
  * 1 MiB, and what replica/ says is bounded by outstanding_max. */

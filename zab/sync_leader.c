@@ -12,7 +12,7 @@
 /* Of one message, and of one read of the log. Two such pieces may be on their
  * way to a learner. */
 #define PIECE_BYTES (SYNC_WINDOW_BYTES / 2)
-#define PIECE_RECORDS 256U
+#define PIECE_RECORDS 1024U
 
 /* A PROPOSE or INFORM being filled: one epoch, no gaps. */
 struct piece {
