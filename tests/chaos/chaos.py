@@ -79,7 +79,8 @@ def run(args, directory, log):
     try:
         able = abilities(args, network)
         log.say('faults: %s' % ' '.join(sorted(able | {'process'})))
-        log.say('config: %s' % cluster.config.replace('\n', ' '))
+        log.say('config: %ssyncs of up to %d us' % (
+            cluster.config.replace('\n', ' '), cluster.sync_us_max))
         cluster.start()
         histories = os.path.join(directory, 'histories')
         load = workloads.start(cluster.hosts, histories, args.seed)

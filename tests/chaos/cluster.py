@@ -106,6 +106,8 @@ class Cluster:
         drawn = {'reserve': DISK_RESERVE,
                  'segment': rng.choice([64, 256, 1024, 4096]),
                  'checkpoint': rng.choice([20, 200, 1000])}
+        # A page cache syncs in no time: then power cuts find nothing unsynced.
+        self.sync_us_max = rng.choice([0, 3000, 20000])
         self.config = (CONFIG if kind == 'corral' else APACHE_CONFIG) % drawn
         self.kind = kind
         self.network = network
@@ -117,6 +119,7 @@ class Cluster:
             disk = None
             if shim and kind == 'corral':
                 disk = shim_disk.ShimDisk(shim, member.data_dir)
+                disk.delay_syncs(self.sync_us_max)
                 member.env.update(disk.env)
             self.nodes.append(Node(index, member, disk))
         self.voters = [n for n in self.nodes if not n.member.observer]
@@ -146,6 +149,11 @@ class Cluster:
         """All of them serve, and one leads."""
         return self.leader() is not None and \
             all(node.serves() for node in self.nodes)
+
+    def mend_disk(self, node):
+        if node.disk is not None:
+            node.disk.heal()
+            node.disk.delay_syncs(self.sync_us_max)
 
     def crashed(self):
         """Those that ended though nobody wanted it, once for each end."""

@@ -210,8 +210,7 @@ class Nemesis:
                 self.block()
             for index in mine:
                 node = self.cluster.nodes[index]
-                if node.disk is not None:
-                    node.disk.heal()
+                self.cluster.mend_disk(node)
                 if node.down:
                     node.start()
                 elif node.member.paused:
@@ -451,7 +450,6 @@ class Nemesis:
     def do_disk_slow(self, fault, node):
         node.disk.delay_syncs(fault.random.choice([20000, 100000, 500000]))
         yield max(fault.seconds, 2)
-        node.disk.delay_syncs(0)
 
     def do_disk_hangs(self, fault, node):
         node.disk.hold_syncs(True)
