@@ -21,7 +21,10 @@ static bool is_outdated(const struct zab_peer *learner,
 static const char *broken_ack_epoch(const struct zab *zab, size_t peer,
                                     const struct peer_msg *msg);
 static bool is_ahead(const struct zab *zab, const struct peer_msg *msg);
-static void try_quorum(struct zab *zab, struct zab_effects *effects);
+static bool is_promised(const struct zab *zab);
+static void confirm(struct zab *zab, struct zab_effects *effects);
+static bool is_confirmed(const struct zab *zab);
+static void end_discovery(struct zab *zab, struct zab_effects *effects);
 static uint64_t following(const struct zab *zab);
 
 void discovery_begin(struct zab *zab, struct zab_effects *effects)
@@ -35,6 +38,7 @@ void discovery_begin(struct zab *zab, struct zab_effects *effects)
     zab->promised_once = 0;
     zab->epoch_chosen = false;
     zab->epoch_acks = 0;
+    zab->confirming = 0;
     zab->leader_acks = 0;
     memset(zab->acked, 0, sizeof(zab->acked));
     if (memcmp(zab->cluster_id, no_cluster, sizeof(no_cluster)) == 0) {
@@ -123,7 +127,28 @@ void discovery_on_ack_epoch(struct zab *zab, size_t peer,
         zab->epoch_acks |= zab_bit(peer);
     }
     sync_begin(zab, peer, msg, effects);
-    try_quorum(zab, effects);
+    discovery_go_on(zab, effects);
+}
+
+void discovery_go_on(struct zab *zab, struct zab_effects *effects)
+{
+    if (!is_promised(zab)) {
+        return;
+    }
+    if (!quorum_holds(&zab->quorum, zab->confirming)) {
+        confirm(zab, effects);
+    }
+    if (is_confirmed(zab)) {
+        end_discovery(zab, effects);
+    }
+}
+
+/* Those that promised since are not waited for, unless somebody is silent. */
+void discovery_on_tick(struct zab *zab, struct zab_effects *effects)
+{
+    if (is_promised(zab) && (zab->epoch_acks & ~zab->confirming) != 0) {
+        confirm(zab, effects);
+    }
 }
 
 /* Our own promise, then our own taking-up, is durable. */
@@ -133,7 +158,7 @@ void discovery_on_epochs(struct zab *zab, const struct zab_log_op *op,
     if (zab->phase == ZAB_PHASE_DISCOVERY && zab->epoch_chosen &&
         op->epoch_accepted == zab->epoch) {
         zab->epoch_acks |= zab_bit(zab->self);
-        try_quorum(zab, effects);
+        discovery_go_on(zab, effects);
     } else if (zab->phase == ZAB_PHASE_SYNC &&
                op->epoch_current == zab->epoch) {
         zab->leader_acks |= zab_bit(zab->self);
@@ -243,6 +268,7 @@ static void begin_anew(struct zab *zab, uint32_t above,
     zab->epoch_floor = above;
     zab->epoch_chosen = false;
     zab->epoch_acks = 0;
+    zab->confirming = 0;
     for (size_t i = 0; i < zab->peers_count; i++) {
         if (zab->peers[i].stage == LEARNER_PROMISING) {
             zab->peers[i].stage = LEARNER_ASKED;
@@ -370,15 +396,50 @@ static bool is_ahead(const struct zab *zab, const struct peer_msg *msg)
     return msg->zxid > zab->logged;
 }
 
-/* A quorum has promised, we are in it, and none of it has more than we: ours
- * is the history of this epoch. */
-static void try_quorum(struct zab *zab, struct zab_effects *effects)
+/* A quorum has promised, we are in it, and none of it has more than we. */
+static bool is_promised(const struct zab *zab)
 {
-    if (zab->phase != ZAB_PHASE_DISCOVERY || !zab->epoch_chosen ||
-        (zab->epoch_acks & zab_bit(zab->self)) == 0 ||
-        !quorum_holds(&zab->quorum, zab->epoch_acks)) {
-        return;
+    return zab->phase == ZAB_PHASE_DISCOVERY && zab->epoch_chosen &&
+           (zab->epoch_acks & zab_bit(zab->self)) != 0 &&
+           quorum_holds(&zab->quorum, zab->epoch_acks);
+}
+
+/* One of them may have lost its promise with its disk, have come back with a
+ * copy of another leader's, and have helped that one to commit what we do not
+ * have, all while we stood still and its old promise lay before us unread. So
+ * each is asked once more when all are there: whoever answers, on the link on
+ * which it promised, still had its promise then. */
+static void confirm(struct zab *zab, struct zab_effects *effects)
+{
+    zab->round_sent++;
+    zab->confirming = zab->epoch_acks;
+    for (size_t i = 0; i < zab->peers_count; i++) {
+        if ((zab->confirming & zab_bit(i)) != 0) {
+            zab->peers[i].pinged = zab->round_sent;
+        }
     }
+    barrier_ping(zab, zab->confirming & ~zab_bit(zab->self), zab->epoch,
+                 zab->round_sent, effects);
+}
+
+static bool is_confirmed(const struct zab *zab)
+{
+    uint64_t answered = zab_bit(zab->self);
+
+    for (size_t i = 0; i < zab->peers_count; i++) {
+        if ((zab->confirming & zab_bit(i)) != 0 &&
+            zab->peers[i].pong >= zab->round_sent) {
+            answered |= zab_bit(i);
+        }
+    }
+    return quorum_holds(&zab->quorum, answered);
+}
+
+/* Ours is the history of this epoch. */
+static void end_discovery(struct zab *zab, struct zab_effects *effects)
+{
+    zab->round_done = zab->round_sent;
+    zab->confirming = 0;
     zab_move(zab, ZAB_PHASE_SYNC);
     zab->began = zab->ticks;
     zab->initial = zab->logged;

@@ -290,6 +290,7 @@ static void mix_leader(uint64_t *hash, const struct zab *zab)
 
     mix(hash, (uint64_t)zab->epoch << 32 | zab->epoch_floor);
     mix(hash, zab->epoch_acks);
+    mix(hash, zab->confirming);
     mix(hash, zab->leader_acks);
     for (size_t i = 0; i < zab->peers_count; i++) {
         mix(hash, zab->acked[i]);

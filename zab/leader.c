@@ -60,6 +60,9 @@ void leader_establish(struct zab *zab, struct zab_effects *effects)
     }
     zab_set_role(zab, ZAB_LEADING, "a quorum has taken up the epoch", effects);
     sync_up_to_date(zab, taken_up, effects);
+    for (size_t i = 0; i < zab->peers_count; i++) {
+        sync_pump(zab, i, effects); /* a blank one may have waited for it */
+    }
     leader_go_on(zab, effects);
 }
 
@@ -117,6 +120,7 @@ void leader_on_pong(struct zab *zab, size_t peer, const struct peer_msg *msg,
     }
     if (learner->pong < msg->ping.number) {
         learner->pong = msg->ping.number;
+        discovery_go_on(zab, effects);
         leader_go_on(zab, effects);
     }
 }
@@ -131,6 +135,7 @@ void leader_on_tick(struct zab *zab, struct zab_effects *effects)
         zab_look(zab, why, effects);
         return;
     }
+    discovery_on_tick(zab, effects);
     leader_go_on(zab, effects);
     if (zab_is_leader(zab)) {
         heartbeats(zab, effects);
@@ -245,6 +250,7 @@ void leader_end(struct zab *zab, const char *why, struct zab_effects *effects)
     zab->resigned_to = 0;
     zab->epoch_chosen = false;
     zab->epoch_acks = 0;
+    zab->confirming = 0;
     zab->leader_acks = 0;
     memset(zab->acked, 0, sizeof(zab->acked));
 }

@@ -287,6 +287,7 @@ void sync_forget(struct zab *zab, size_t peer, struct zab_effects *effects)
     if (zab->phase == ZAB_PHASE_DISCOVERY) {
         /* Should it come with another disk, it has not promised. */
         zab->epoch_acks &= ~zab_bit(peer);
+        zab->confirming &= ~zab_bit(peer);
     }
 }
 

@@ -194,9 +194,10 @@ struct zab {
     bool quorum_since;    /* vote_since is the quorum's */
 
     /* Leader: who has what, by member index (one bit each in the masks). */
-    uint32_t epoch;                   /* proposed, promised or taken up by us */
-    uint64_t epoch_acks;              /* counted promises */
-    uint64_t leader_acks;             /* counted takings-up */
+    uint32_t epoch;       /* proposed, promised or taken up by us */
+    uint64_t epoch_acks;  /* counted promises */
+    uint64_t confirming;  /* those of them that round_sent asks; 0: none */
+    uint64_t leader_acks; /* counted takings-up */
     zxid_t acked[QUORUM_MEMBERS_MAX]; /* counted acks of this epoch */
     zxid_t initial;                   /* logged when we began the epoch */
     zxid_t committed_told; /* leader_tell_committed() has got to here */
@@ -363,6 +364,9 @@ void discovery_on_follower_info(struct zab *zab, size_t peer,
 void discovery_on_ack_epoch(struct zab *zab, size_t peer,
                             const struct peer_msg *msg,
                             struct zab_effects *effects);
+/* A PONG, or a tick: do the promises still stand? */
+void discovery_go_on(struct zab *zab, struct zab_effects *effects);
+void discovery_on_tick(struct zab *zab, struct zab_effects *effects);
 void discovery_on_epochs(struct zab *zab, const struct zab_log_op *op,
                          struct zab_effects *effects);
 

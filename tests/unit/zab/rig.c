@@ -7,6 +7,7 @@
 #include "proto/record.h"
 
 static void step(struct rig *rig, const struct zab_input *input);
+static void confirm(struct rig *rig);
 static void keep(struct rig *rig, struct zab_effect *effect);
 static void keep_sent(struct rig *rig, struct rig_event *event,
                       struct zab_effect *effect);
@@ -449,6 +450,21 @@ static void step(struct rig *rig, const struct zab_input *input)
         keep(rig, &effects.items[i]);
     }
     mem_free(effects.items);
+    confirm(rig);
+}
+
+/* The PINGs of a discovery are answered at once. */
+static void confirm(struct rig *rig)
+{
+    uint64_t to = rig->confirm_to;
+
+    rig->confirm_to = 0;
+    for (uint64_t id = 2; id <= rig->config.members_count && !rig->doubtful;
+         id++) {
+        if ((to >> (id - 1) & 1) != 0) {
+            rig_pong(rig, id, rig->confirm_round);
+        }
+    }
 }
 
 static void keep(struct rig *rig, struct zab_effect *effect)
@@ -499,6 +515,10 @@ static void keep_sent(struct rig *rig, struct rig_event *event,
         rig->round = msg->vote.round;
     } else if (msg->type == PEER_NEW_EPOCH) {
         rig->epoch = msg->epoch;
+    } else if (msg->type == PEER_PING && msg->ping.number > 0 &&
+               rig_is(rig, "discovery")) {
+        rig->confirm_to = effect->peers;
+        rig->confirm_round = msg->ping.number;
     }
     for (uint32_t i = 0; i < msg->payloads_count; i++) {
         event->bytes += blob_bytes(msg->payloads[i]).len;

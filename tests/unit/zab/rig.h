@@ -60,6 +60,9 @@ struct rig {
     uint32_t epoch; /* of the last NEW_EPOCH, and of messages to it */
     uint64_t round; /* of its last VOTE */
     uint64_t barriers;
+    /* The last PING of a discovery: its round, and whom it asks. */
+    uint64_t confirm_round, confirm_to;
+    bool doubtful; /* nobody answers it */
 };
 
 /* 1 .. voters, then observers. Settings may be changed before the start. */

@@ -140,6 +140,9 @@ static void lead(struct rig *rig, unsigned voters, unsigned observers,
     rig_lead(rig, learners);
 }
 
+/* The first round was the discovery's. */
+#define ROUND(n) ((uint64_t)(n) + 1)
+
 static uint64_t done(const struct rig *rig)
 {
     uint64_t number = 0;
@@ -158,14 +161,14 @@ Test(zab_barrier, a_quorum_is_asked)
     lead(&rig, 5, 1, BIT(2) | BIT(3) | BIT(4) | BIT(6));
     rig_barrier(&rig);
     cr_assert_eq(done(&rig), 0);
-    cr_assert_eq(rig_sent(&rig, PEER_PING, 2)->msg.ping.number, 1);
+    cr_assert_eq(rig_sent(&rig, PEER_PING, 2)->msg.ping.number, ROUND(1));
     cr_assert_eq(rig_sent(&rig, PEER_PING, 2)->peers, BIT(1) | BIT(2) | BIT(3));
     rig_pong(&rig, 2, 0); /* of a heartbeat before */
-    rig_pong(&rig, 2, 1);
+    rig_pong(&rig, 2, ROUND(1));
     cr_assert_eq(done(&rig), 0);
-    rig_pong(&rig, 2, 1);
+    rig_pong(&rig, 2, ROUND(1));
     cr_assert_eq(done(&rig), 0);
-    rig_pong(&rig, 4, 1);
+    rig_pong(&rig, 4, ROUND(1));
     cr_assert_eq(done(&rig), 1);
     cr_assert_eq(rig_mark(&rig, ZAB_MARK_BARRIER_BY_PING), 1);
     rig_finish(&rig);
@@ -180,12 +183,12 @@ Test(zab_barrier, a_round_that_began_before_it_is_no_proof)
     rig_barrier(&rig);
     rig_barrier(&rig);
     cr_assert_eq(rig_sent_count(&rig, PEER_PING, 2), 1); /* one at a time */
-    rig_pong(&rig, 2, 1);
+    rig_pong(&rig, 2, ROUND(1));
     cr_assert_eq(done(&rig), 1);
-    cr_assert_eq(rig_sent(&rig, PEER_PING, 2)->msg.ping.number, 2);
-    rig_pong(&rig, 3, 1); /* late */
+    cr_assert_eq(rig_sent(&rig, PEER_PING, 2)->msg.ping.number, ROUND(2));
+    rig_pong(&rig, 3, ROUND(1)); /* late */
     cr_assert_eq(done(&rig), 1);
-    rig_pong(&rig, 3, 2);
+    rig_pong(&rig, 3, ROUND(2));
     cr_assert_eq(done(&rig), 2);
     rig_finish(&rig);
 }
@@ -199,7 +202,7 @@ Test(zab_barrier, however_many_come_each_is_done)
     for (uint64_t i = 1; i <= 100; i++) {
         rig_barrier(&rig);
         rig_forget(&rig);
-        rig_pong(&rig, 2, i);
+        rig_pong(&rig, 2, ROUND(i));
         cr_assert_eq(done(&rig), i);
     }
     rig_finish(&rig);
@@ -245,7 +248,7 @@ Test(zab_barrier, answers_and_acks_are_counted_together)
     rig_propose(&rig, 10);
     rig_ack(&rig, 2, Z(4, 1));
     cr_assert_eq(done(&rig), 0);
-    rig_pong(&rig, 3, 1);
+    rig_pong(&rig, 3, ROUND(1));
     cr_assert_eq(done(&rig), 1);
     rig_finish(&rig);
 }
@@ -257,7 +260,7 @@ Test(zab_barrier, waits_for_what_was_proposed_before_it)
     lead(&rig, 3, 0, BIT(2));
     rig_propose(&rig, 10);
     rig_barrier(&rig);
-    rig_pong(&rig, 2, 1);
+    rig_pong(&rig, 2, ROUND(1));
     cr_assert_eq(done(&rig), 0);
     rig_store(&rig);
     cr_assert_eq(done(&rig), 0);
@@ -277,8 +280,8 @@ Test(zab_barrier, a_learner_that_comes_back_is_asked_again)
     rig_barrier(&rig);
     rig_link(&rig, 2, false);
     rig_join(&rig, 3);
-    cr_assert_eq(rig_sent(&rig, PEER_PING, 3)->msg.ping.number, 1);
-    rig_pong(&rig, 3, 1);
+    cr_assert_eq(rig_sent(&rig, PEER_PING, 3)->msg.ping.number, ROUND(1));
+    rig_pong(&rig, 3, ROUND(1));
     cr_assert_eq(done(&rig), 1);
     rig_finish(&rig);
 }
@@ -296,11 +299,11 @@ Test(zab_barrier, who_has_not_taken_up_our_epoch_is_no_proof)
     rig_promise(&rig, 4, &has);
     rig_barrier(&rig);
     cr_assert_null(rig_sent(&rig, PEER_PING, 4));
-    rig_pong(&rig, 2, 1);
+    rig_pong(&rig, 2, ROUND(1));
     cr_assert_eq(done(&rig), 0);
     rig_take_up(&rig, 4, Z(3, 5));
     cr_assert_eq(done(&rig), 0);
-    rig_pong(&rig, 4, 1); /* now it was asked */
+    rig_pong(&rig, 4, ROUND(1)); /* now it was asked */
     cr_assert_eq(done(&rig), 1);
     rig_finish(&rig);
 }
@@ -337,10 +340,7 @@ Test(zab_barrier, lives_through_an_epoch_in_place)
     rig_take_up(&rig, 2, Z(3, 5));
     rig_store(&rig);
     cr_assert(rig_is(&rig, "leading"));
-    cr_assert_eq(done(&rig), 0);
-    rig_pong(&rig, 2, 1);
-    cr_assert_eq(done(&rig), 1);
-    rig_pong(&rig, 2, 2);
+    /* The discovery's round has begun behind both. */
     cr_assert_eq(done(&rig), 2);
     cr_assert_eq(rig_mark(&rig, ZAB_MARK_BARRIER_VOID), 0);
     rig_finish(&rig);

@@ -523,3 +523,70 @@ Test(zab_discovery, who_comes_again_and_again_moves_nothing_on)
     cr_assert_lt(ticks, 100);
     rig_finish(&rig);
 }
+
+/* It may have lost its disk, and have come back to follow another leader, which
+ * commits with it what we do not have: all while we slept. */
+Test(zab_discovery, a_promise_counts_as_long_as_it_stands)
+{
+    struct rig rig;
+    struct rig_history has;
+
+    rig_init(&rig, 3, 0);
+    rig_had(&rig, 3, 5);
+    rig_elect(&rig);
+    rig.doubtful = true;
+    has = rig_same(&rig);
+    rig_link(&rig, 2, true);
+    rig_ask(&rig, 2, 3);
+    rig_store(&rig);
+    rig_promise(&rig, 2, &has);
+    cr_assert(rig_is(&rig, "discovery"));
+    cr_assert_eq(rig_sent(&rig, PEER_PING, 2)->msg.ping.number, 1);
+    rig_pong(&rig, 2, 0); /* to a heartbeat before */
+    cr_assert(rig_is(&rig, "discovery"));
+    rig_link(&rig, 2, true); /* another one: its new life's */
+    rig_ask(&rig, 2, 3);
+    cr_assert(rig_is(&rig, "discovery"));
+    rig_promise(&rig, 2, &has);
+    cr_assert_eq(rig_sent(&rig, PEER_PING, 2)->msg.ping.number, 2);
+    rig_pong(&rig, 2, 1);
+    cr_assert(rig_is(&rig, "discovery"));
+    rig_pong(&rig, 2, 2);
+    cr_assert(rig_is(&rig, "sync"));
+    rig_finish(&rig);
+}
+
+/* All of the quorum at one time: who comes later is asked together with the
+ * others, once more, if one of them is silent. */
+Test(zab_discovery, promises_stand_together)
+{
+    struct rig rig;
+    struct rig_history has;
+
+    rig_init(&rig, 5, 0);
+    rig_had(&rig, 3, 5);
+    rig_elect(&rig);
+    rig.doubtful = true;
+    has = rig_same(&rig);
+    rig_store(&rig);
+    for (uint64_t id = 2; id <= 4; id++) {
+        rig_link(&rig, id, true);
+        rig_ask(&rig, id, 3);
+    }
+    rig_store(&rig);
+    rig_promise(&rig, 2, &has);
+    cr_assert_null(rig_sent(&rig, PEER_PING, 2)); /* no quorum yet */
+    rig_promise(&rig, 3, &has);
+    cr_assert_eq(rig_sent(&rig, PEER_PING, 2)->peers, BIT(1) | BIT(2));
+    rig_pong(&rig, 2, 1);
+    rig_promise(&rig, 4, &has); /* and 3 is silent */
+    cr_assert(rig_is(&rig, "discovery"));
+    rig_tick(&rig, 1);
+    cr_assert_eq(rig_sent(&rig, PEER_PING, 4)->msg.ping.number, 2);
+    cr_assert_eq(rig_sent(&rig, PEER_PING, 4)->peers, BIT(1) | BIT(2) | BIT(3));
+    rig_pong(&rig, 4, 2);
+    cr_assert(rig_is(&rig, "discovery")); /* 2 has not answered this one */
+    rig_pong(&rig, 2, 2);
+    cr_assert(rig_is(&rig, "sync"));
+    rig_finish(&rig);
+}

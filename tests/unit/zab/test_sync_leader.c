@@ -486,8 +486,8 @@ Test(zab_sync_leader, a_blank_voter_counts_when_it_has_a_whole_copy)
     rig_ack(&rig, 4, Z(4, 1));
     cr_assert_eq(zab_committed(rig.zab), Z(3, 5));
     rig_tick(&rig, 1);
-    rig_pong(&rig, 2, 1);
-    rig_pong(&rig, 3, 1);
+    rig_pong(&rig, 2, 2); /* the first round was the discovery's */
+    rig_pong(&rig, 3, 2);
     rig_take_up(&rig, 4, Z(4, 1));
     cr_assert_eq(zab_committed(rig.zab), Z(4, 1));
     rig_finish(&rig);
@@ -518,11 +518,19 @@ Test(zab_sync_leader, a_blank_voter_establishes_nobody)
     cr_assert_null(rig_sent(&rig, PEER_NEW_LEADER, 3));
     rig_take_up(&rig, 2, Z(3, 5));
     cr_assert(rig_is(&rig, "leading"));
+    /* The round of the discovery has said so already. */
+    cr_assert_not_null(rig_sent(&rig, PEER_NEW_LEADER, 3));
+    rig_link(&rig, 3, false);
+    rig_forget(&rig);
+    rig_link(&rig, 3, true);
+    rig_ask_blank(&rig, 3);
+    rig_promise(&rig, 3, &blank);
+    rig_reads(&rig);
     rig_tick(&rig, 3);
     cr_assert_null(rig_sent(&rig, PEER_NEW_LEADER, 3));
     rig_pong(&rig, 3, 0); /* its own answer says nothing */
     cr_assert_null(rig_sent(&rig, PEER_NEW_LEADER, 3));
-    rig_pong(&rig, 2, 1);
+    rig_pong(&rig, 2, 2);
     cr_assert_not_null(rig_sent(&rig, PEER_NEW_LEADER, 3));
     rig_finish(&rig);
 }
