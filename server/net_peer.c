@@ -414,11 +414,16 @@ void net_peer_work(struct net_peer *net)
 
 /* ---- time ---- */
 
+int64_t peer_not_later(int64_t at_ms, int64_t late_ms, int64_t latest_ms)
+{
+    return at_ms + late_ms < latest_ms ? at_ms + late_ms : latest_ms;
+}
+
 /* What arrived while we did something else is read before anybody is called
  * silent. */
 static void sweep_link(struct peer_conn *conn, int64_t now_ms, int64_t late_ms)
 {
-    conn->heard_ms += late_ms;
+    conn->heard_ms = peer_not_later(conn->heard_ms, late_ms, now_ms);
     if (now_ms - conn->heard_ms >= PEER_SILENCE_MS && conn->reads) {
         peer_link_read(conn);
         if (conn->stage == PEER_UP && conn->reads &&
@@ -451,7 +456,7 @@ static void sweep_list(struct list *conns, int64_t now_ms, int64_t late_ms,
     LIST_EACH (conns, at, after) {
         struct peer_conn *conn = LIST_ENTRY(at, struct peer_conn, in);
 
-        conn->since_ms += late_ms;
+        conn->since_ms = peer_not_later(conn->since_ms, late_ms, now_ms);
         if (now_ms - conn->since_ms >= max_ms) {
             if (conn->stage == PEER_GREETING) {
                 peer_note(conn->net, PEER_NOTE_TIMEOUT, 0, "no hello in time",

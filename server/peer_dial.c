@@ -349,10 +349,12 @@ void peer_dial_sweep(struct peer_dial *dial, int64_t now_ms, int64_t late_ms)
     if (!dial->active) {
         return;
     }
-    dial->until_ms += late_ms;
-    dial->address_until_ms += late_ms;
+    dial->until_ms =
+        peer_not_later(dial->until_ms, late_ms, now_ms + PEER_DIAL_MS);
+    dial->address_until_ms = peer_not_later(dial->address_until_ms, late_ms,
+                                            now_ms + connect_ms_max(dial));
     if (conn != NULL) {
-        conn->since_ms += late_ms;
+        conn->since_ms = peer_not_later(conn->since_ms, late_ms, now_ms);
     }
     if (conn != NULL && conn->stage == PEER_AGREED) {
         return;

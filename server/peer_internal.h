@@ -32,11 +32,12 @@
 #define PEER_HELLO_MS 2000    /* from the connect to the other's hello */
 #define PEER_DIAL_MS 4000     /* an attempt with the name and all addresses */
 /* To one address. Short, since a lost SYN is sent again only a second later: a
- * link is to be back soon after a network. Now and then long, for far places. */
+ * link is to be back soon after a network. Now and then long, for far places.
+ */
 #define PEER_CONNECT_MS 400
 #define PEER_CONNECT_LONG_MS 1300
 #define PEER_CONNECT_LONG_EVERY 4 /* attempts */
-#define PEER_CLOSING_MS 1000  /* to send what is left and hear the end */
+#define PEER_CLOSING_MS 1000      /* to send what is left and hear the end */
 #define PEER_SWEEP_MS 100
 #define PEER_PAUSE_MS_MIN 20 /* between two dials, doubling */
 #define PEER_PAUSE_MS_MAX 100
@@ -172,6 +173,8 @@ void peer_note(struct net_peer *net, enum peer_note note, uint64_t id,
 /* Of the election link to it, is our end the one that dials? */
 bool peer_dials(const struct net_peer *net, size_t member);
 const char *peer_link_name(enum peer_link link);
+/* A time put off by a sleep of ours: what began behind it, is not. */
+int64_t peer_not_later(int64_t at_ms, int64_t late_ms, int64_t latest_ms);
 
 /* peer_link.c */
 /* Takes fd, non-blocking; stage CONNECTING. */

@@ -400,6 +400,27 @@ Test(net_peer, who_slept_accuses_nobody)
     (void)close(fd);
 }
 
+/* What comes when it wakes up is as old as that. */
+Test(net_peer, a_sleep_adds_nothing_to_what_comes_after_it)
+{
+    static const uint8_t keepalive[4];
+    struct loop *one = serve(1);
+    int fd = raw_link(&rig, HELLO_ELECTION, 2, 1), stranger;
+    int64_t began_ms;
+
+    RIG_UNTIL(&rig, rig_told(one, UP, PEER_LINK_ELECTION, 2) == 1);
+    rig_run(&rig, 300);
+    cr_assert_eq(write(fd, keepalive, sizeof(keepalive)), sizeof(keepalive));
+    stranger = raw_connect(&rig, rig.quorum_ports[0]);
+    (void)usleep(6000 * 1000);
+    began_ms = clock_monotonic_ms();
+    cr_assert(raw_at_end(&rig, stranger));
+    RIG_UNTIL(&rig, rig_told(one, DOWN, PEER_LINK_ELECTION, 2) == 1);
+    cr_assert_leq(clock_monotonic_ms() - began_ms, 5000);
+    (void)close(stranger);
+    (void)close(fd);
+}
+
 /* ---- output ---- */
 
 Test(net_peer, a_link_that_takes_nothing_is_broken_at_its_bound)
