@@ -21,6 +21,8 @@
 #define PREFIX "damaged."
 enum { KEPT_MAX = 3 };
 
+static uint64_t next_number(const struct volume *volume);
+static bool keeps_data(const char *dir, uint64_t number);
 static int mark(struct store *store);
 static void copy_state(struct store *store, const char *to);
 static int move_files(struct store *store, const char *dir, uint64_t number);
@@ -35,15 +37,11 @@ static void kept_path(const char *dir, uint64_t number, char *path);
 int store_set_aside(struct store *store)
 {
     struct volume *volume = &store->volume;
-    uint64_t number = highest(volume->data_dir);
+    uint64_t number = next_number(volume);
     char path[VOLUME_PATH_SIZE];
     struct log_line line;
     int err;
 
-    if (highest(volume->log_dir) > number) {
-        number = highest(volume->log_dir);
-    }
-    number++;
     kept_path(volume->data_dir, number, path);
     log_begin(&line, LOG_WARN, "damage_set_aside");
     log_text(&line, "reason", volume->failure);
@@ -68,6 +66,40 @@ int store_set_aside(struct store *store)
         remove_oldest(i == 0 ? volume->data_dir : volume->log_dir, number);
     }
     return err;
+}
+
+/* One that keeps nothing yet is of a start that came no further: one start
+ * after the other on a disk that lets nothing be moved must not make what the
+ * first of them has kept old enough to be removed. */
+static uint64_t next_number(const struct volume *volume)
+{
+    uint64_t number = highest(volume->data_dir);
+
+    if (highest(volume->log_dir) > number) {
+        number = highest(volume->log_dir);
+    }
+    return number == 0 || keeps_data(volume->data_dir, number) ||
+                   keeps_data(volume->log_dir, number)
+               ? number + 1
+               : number;
+}
+
+static bool keeps_data(const char *dir, uint64_t number)
+{
+    char path[VOLUME_PATH_SIZE];
+    const char *name;
+    bool found = false;
+    DIR *listing;
+
+    kept_path(dir, number, path);
+    listing = opendir(path);
+    while (listing != NULL && (name = file_next(listing)) != NULL) {
+        found = found || belongs_aside(name);
+    }
+    if (listing != NULL) {
+        (void)closedir(listing);
+    }
+    return found;
 }
 
 int store_mark_damaged(struct store *store)

@@ -2,6 +2,7 @@
 #include "store_test.h"
 
 #include <dirent.h>
+#include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
@@ -328,6 +329,7 @@ Test(store_set_aside, no_flipped_bit_of_leveldbs_files_is_served)
 /* Calls of these kinds until the process ends; 0: never. They stand before
  * libc's, for store/ in this program. */
 static int calls_left;
+static int renames_left = -1; /* then they fail; -1: never */
 
 static void one_call(void)
 {
@@ -341,6 +343,11 @@ int rename(const char *from, const char *to)
     int done;
 
     one_call();
+    if (renames_left == 0) {
+        errno = EIO;
+        return -1;
+    }
+    renames_left -= renames_left > 0 ? 1 : 0;
     done = renameat(AT_FDCWD, from, AT_FDCWD, to);
     one_call();
     return done;
@@ -389,6 +396,23 @@ static bool kept_somewhere(const char *name)
         }
     }
     return false;
+}
+
+/* A supervisor starts it again and again: that makes nothing older. */
+Test(store_set_aside, a_disk_that_lets_nothing_be_moved_loses_nothing)
+{
+    fill_and_stop();
+    file_flip(&bench, SEGMENT, 60);
+    renames_left = 1;
+    for (int i = 0; i < 8; i++) {
+        cr_assert_eq(bench_try_open(&bench), ERR_IO);
+    }
+    cr_assert_not(has_file(&bench, "damaged.3"));
+    renames_left = -1;
+    bench_open(&bench);
+    expect_recovering(5);
+    cr_assert(kept_somewhere(SEGMENT));
+    cr_assert(kept_somewhere("checkpoint/CURRENT"));
 }
 
 static void end_at_every_call(uint32_t accepted)
