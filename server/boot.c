@@ -127,12 +127,14 @@ static int start_failed(const char *reason)
 int boot_open(const struct config *config, struct store **store,
               struct replica **replica)
 {
-    const struct store_options options = {.data_dir = config->data_dir,
-                                          .log_dir = config->log_dir,
-                                          .segment_size = config->segment_size,
-                                          .reserve_size = config->disk_reserve,
-                                          .sync = config->force_sync,
-                                          .set_aside = config->ensemble};
+    const struct store_options options = {
+        .data_dir = config->data_dir,
+        .log_dir = config->log_dir,
+        .segment_size = config->segment_size,
+        .reserve_size = config->disk_reserve,
+        .sync = config->force_sync,
+        .set_aside = config->ensemble,
+        .server_id = config->ensemble ? config->my_id : 0};
     struct replica_config how = {0};
     struct zab_member *members;
     struct buf members_text = {0};

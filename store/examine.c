@@ -11,6 +11,7 @@
 
 static int check_log_end(struct store *store);
 static int examine_state(struct store *store);
+static int check_server(struct store *store);
 static int bad_slots(struct store *store, const struct state_found *found);
 static int set_aside_begun(struct store *store);
 static int without_state(struct store *store);
@@ -23,8 +24,8 @@ int store_examine(struct store *store)
     int err = examine_state(store);
     int next;
 
-    if (err != 0 && store->state.generation == 0) {
-        return err; /* nothing else can be read without it */
+    if (err == ERR_INVALID || (err != 0 && store->state.generation == 0)) {
+        return err; /* not ours, or nothing can be read without it */
     }
     checkpoint_find(&store->volume, store->state.generation,
                     store->checkpoint_dir);
@@ -80,10 +81,13 @@ static int examine_state(struct store *store)
     if (err == ERR_NOT_FOUND) {
         return without_state(store);
     }
+    store->repair_state = found.repair;
+    if (err == 0) {
+        err = check_server(store);
+    }
     if (err == ERR_IO || err == ERR_INVALID) {
         return err;
     }
-    store->repair_state = found.repair;
     if (err == ERR_CORRUPT || store->volume.found != NULL) {
         return bad_slots(store, &found);
     }
@@ -98,6 +102,35 @@ static int examine_state(struct store *store)
         }
     }
     return 0;
+}
+
+/* What a server has promised to the others is among its data: under another id
+ * the promises of both would be broken. Data without one are taken for ours. */
+static int check_server(struct store *store)
+{
+    uint64_t id = store->options.server_id;
+    uint64_t found = store->state.server_id;
+    char path[VOLUME_PATH_SIZE];
+    char text[160];
+
+    if (id == 0 || id == found) {
+        return 0;
+    }
+    if (found == 0) {
+        store->state.server_id = id;
+        store->repair_state = true;
+        return 0;
+    }
+    volume_path(path, store->volume.data_dir, "state.0");
+    (void)snprintf(text, sizeof(text),
+                   "these are the data of server %" PRIu64
+                   ", and myid says %" PRIu64
+                   ": correct myid, or let this server begin with an empty "
+                   "directory",
+                   found, id);
+    (void)volume_fail_text(&store->volume, path, text);
+    store->volume.err = ERR_INVALID;
+    return ERR_INVALID;
 }
 
 /* Names each bad copy. With one good one left, a start repairs the other. */
@@ -131,6 +164,7 @@ static int set_aside_begun(struct store *store)
 static int without_state(struct store *store)
 {
     char path[VOLUME_PATH_SIZE];
+    int err;
 
     if (has_data(store)) {
         volume_path(path, store->volume.data_dir, "state.0");
@@ -138,7 +172,9 @@ static int without_state(struct store *store)
                              "state files are missing or empty beside data");
     }
     store->fresh = true;
-    return state_new(&store->volume, &store->state);
+    err = state_new(&store->volume, &store->state);
+    store->state.server_id = store->options.server_id;
+    return err;
 }
 
 static bool has_data(const struct store *store)

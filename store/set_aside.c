@@ -214,6 +214,7 @@ static int begin_anew(struct store *store)
     }
     next.sequence = state->sequence;
     next.epoch_accepted = state->epoch_accepted;
+    next.server_id = store->options.server_id;
     memcpy(next.cluster_id, state->cluster_id, sizeof(next.cluster_id));
     /* What a crash brings back of the old files is garbage then. */
     next.generation = state->generation + 1;

@@ -172,6 +172,7 @@ static void encode(const struct state *state, uint8_t *to)
     bytes_store64(to + 64, state->base);
     bytes_store64(to + 72, state->checkpoint);
     bytes_store64(to + 80, state->batch);
+    bytes_store64(to + 88, state->server_id);
     bytes_store32(to + CRC_AT, crc32c(0, slice_make(to, CRC_AT)));
 }
 
@@ -187,6 +188,7 @@ static void decode(const uint8_t *from, struct state *state)
         .base = bytes_load64(from + 64),
         .checkpoint = bytes_load64(from + 72),
         .batch = bytes_load64(from + 80),
+        .server_id = bytes_load64(from + 88),
     };
     memcpy(state->cluster_id, from + 32, sizeof(state->cluster_id));
 }

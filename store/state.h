@@ -18,10 +18,11 @@ struct state {
     uint8_t cluster_id[16];
     uint32_t generation; /* the live one */
     uint32_t flags;
-    uint64_t salt;     /* of the log's batch headers */
-    zxid_t base;       /* where the live generation's log began */
-    zxid_t checkpoint; /* at least this was durable when it was written, */
-    uint64_t batch;    /* and the log up to this batch; 0: nothing is said */
+    uint64_t salt;      /* of the log's batch headers */
+    zxid_t base;        /* where the live generation's log began */
+    zxid_t checkpoint;  /* at least this was durable when it was written, */
+    uint64_t batch;     /* and the log up to this batch; 0: nothing is said */
+    uint64_t server_id; /* whose promises these are; 0: nobody's yet */
 };
 
 enum state_slot { STATE_MISSING, STATE_EMPTY, STATE_VALID, STATE_BAD };

@@ -20,6 +20,7 @@ struct store_options {
     uint64_t reserve_size; /* bytes kept as a file in each directory; 0: none */
     bool sync;             /* false: forceSync=no */
     bool read_only; /* verify only: no lock file left, nothing cut or made */
+    uint64_t server_id; /* a member of an ensemble; 0: not looked at */
     /* What is damaged is renamed (DIR/damaged.N) and the server begins anew as
      * one that recovers. For members of an ensemble: others have copies. */
     bool set_aside;
@@ -29,7 +30,7 @@ struct store_options {
  * damage is no failure but a line in the log. On failure
  * *store is NULL and error (at least 512 bytes) says what, with file and offset
  * for damage, and the pid for a directory in use. ERR_IO, ERR_CORRUPT, ERR_BUSY
- * (locked), ERR_INVALID (newer format). */
+ * (locked), ERR_INVALID (newer format, another server's data). */
 int store_open(const struct store_options *options, struct store **store,
                char *error, size_t error_size);
 /* Appends the empty closing batch, stops background work, syncs, unlocks. */
@@ -52,6 +53,9 @@ void store_run_beside(struct store *store, const struct store_op *op,
                       struct store_result *result);
 void store_finish_beside(struct store *store, const struct store_op *op,
                          struct store_result *result);
+/* Damage that the checksums did not find: with set_aside the next start sets
+ * everything aside; else nothing. 0 or ERR_IO. */
+int store_mark_damaged(struct store *store);
 /* Nothing was asked for a while (called each 100 ms at most): the empty batch
  * behind the last real one, the reserve, and what store_tidy() does. 0 or
  * ERR_IO. */

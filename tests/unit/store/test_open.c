@@ -295,3 +295,60 @@ Test(store_open, a_failed_write_is_told_with_operation_file_and_reason)
     cr_assert_eq(result.err, ERR_IO, "never tried again");
     blob_unref(op.payload);
 }
+
+/* ---- whose they are */
+
+static void as_server(uint64_t id)
+{
+    bench.options.server_id = id;
+    bench_open(&bench);
+    bench_close(&bench);
+}
+
+static void expect_not_of_two(void)
+{
+    uint64_t before = tree_hash(bench.dir);
+
+    bench.options.server_id = 2;
+    cr_assert_eq(bench_try_open(&bench), ERR_INVALID);
+    cr_assert_not_null(
+        strstr(bench.error, "the data of server 1, and myid says 2"), "%s",
+        bench.error);
+    cr_assert_eq(tree_hash(bench.dir), before);
+}
+
+Test(store_open, another_servers_data_are_refused)
+{
+    as_server(1);
+    expect_not_of_two();
+    bench.options.server_id = 1;
+    bench_open(&bench);
+    epochs(&bench, 5, 4);
+    put(&bench, E1 + 1);
+    bench_close(&bench);
+    expect_not_of_two();
+    as_server(1);
+}
+
+Test(store_open, data_of_nobody_are_the_firsts)
+{
+    as_server(0);
+    as_server(1);
+    expect_not_of_two();
+    as_server(0); /* alone nobody was promised anything */
+    expect_not_of_two();
+}
+
+Test(store_open, another_servers_damaged_data_are_not_set_aside)
+{
+    bench.options.server_id = 1;
+    bench_open(&bench);
+    put(&bench, E1 + 1);
+    bench_close(&bench);
+    file_flip(&bench, "log.1.100000001", 40);
+    bench.options.set_aside = true;
+    expect_not_of_two();
+    as_server(1);
+    cr_assert(has_file(&bench, "damaged.1"));
+    expect_not_of_two();
+}
