@@ -50,8 +50,8 @@ void load_chunk(struct replica *r, struct blob *payload)
         }
     }
     if (err != ERR_NOT_FOUND) {
-        replica_fatal(r, "reason=\"the checkpoint is damaged: a record %s\"",
-                      err_text(err));
+        replica_damaged(r, "reason=\"the checkpoint is damaged: a record %s\"",
+                        err_text(err));
     }
     blob_unref(payload);
     r->budget = 0; /* a chunk is a slice */
@@ -71,26 +71,26 @@ void load_end(struct replica *r, zxid_t zxid)
         return; /* nothing was ever stored */
     }
     if (!r->marker_seen || marker->zxid != zxid) {
-        replica_fatal(r,
-                      "reason=\"the checkpoint has no marker of its zxid\" "
-                      "zxid=0x%llx",
-                      (unsigned long long)zxid);
+        replica_damaged(r,
+                        "reason=\"the checkpoint has no marker of its zxid\" "
+                        "zxid=0x%llx",
+                        (unsigned long long)zxid);
     } else if (marker->znode_count != tree_count(r->tree) - 1 ||
                marker->session_count != session_count(r->sessions)) {
-        replica_fatal(r,
-                      "reason=\"the checkpoint is damaged: records are "
-                      "missing\" znodes=%zu znodes_marked=%llu sessions=%zu "
-                      "sessions_marked=%llu",
-                      tree_count(r->tree) - 1,
-                      (unsigned long long)marker->znode_count,
-                      session_count(r->sessions),
-                      (unsigned long long)marker->session_count);
+        replica_damaged(r,
+                        "reason=\"the checkpoint is damaged: records are "
+                        "missing\" znodes=%zu znodes_marked=%llu sessions=%zu "
+                        "sessions_marked=%llu",
+                        tree_count(r->tree) - 1,
+                        (unsigned long long)marker->znode_count,
+                        session_count(r->sessions),
+                        (unsigned long long)marker->session_count);
     } else if (marker->tree_digest != tree_digest(r->tree) ||
                marker->session_digest != session_digest(r->sessions)) {
-        replica_fatal(r,
-                      "reason=\"the checkpoint is damaged: its digests "
-                      "differ\" zxid=0x%llx",
-                      (unsigned long long)zxid);
+        replica_damaged(r,
+                        "reason=\"the checkpoint is damaged: its digests "
+                        "differ\" zxid=0x%llx",
+                        (unsigned long long)zxid);
     } else {
         replica_log(r, REPLICA_INFO, "loaded",
                     "zxid=0x%llx znodes=%zu sessions=%zu",

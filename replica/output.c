@@ -22,6 +22,8 @@ static size_t payloads_room(size_t count);
 static size_t payloads_bytes(const struct peer_msg *msg);
 static zxid_t raise_zxid(struct conn *conn, zxid_t zxid);
 static struct slice keep_text(struct replica *r, const char *text, int len);
+static void fatal(struct replica *r, bool damage, const char *format,
+                  va_list args);
 
 void replica_effects_init(struct replica_effects *effects)
 {
@@ -258,16 +260,32 @@ void replica_log(struct replica *r, enum replica_log_level level,
 
 void replica_fatal(struct replica *r, const char *format, ...)
 {
-    char text[LOG_TEXT_MAX];
-    struct replica_effect *effect = effect_push(r, REPLICA_FATAL);
     va_list args;
-    int len;
 
     va_start(args, format);
-    len = vsnprintf(text, sizeof(text), format, args);
+    fatal(r, false, format, args);
     va_end(args);
+}
+
+void replica_damaged(struct replica *r, const char *format, ...)
+{
+    va_list args;
+
+    va_start(args, format);
+    fatal(r, true, format, args);
+    va_end(args);
+}
+
+static void fatal(struct replica *r, bool damage, const char *format,
+                  va_list args)
+{
+    char text[LOG_TEXT_MAX];
+    struct replica_effect *effect = effect_push(r, REPLICA_FATAL);
+    int len = vsnprintf(text, sizeof(text), format, args);
+
     effect->log.level = REPLICA_ERROR;
     effect->log.event = "fatal";
+    effect->log.damage = damage;
     effect->log.text = keep_text(r, text, len);
     r->fatal = true;
 }

@@ -130,7 +130,9 @@ struct replica_effect {
             enum replica_log_level level;
             const char *event; /* static */
             struct slice text; /* "key=value ...", escaped; in the bytes */
-        } log;                 /* LOG and FATAL */
+            bool damage; /* FATAL: the disk has given back what cannot have
+                          * been stored, with checksums that fit */
+        } log;           /* LOG and FATAL */
     };
 };
 

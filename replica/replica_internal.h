@@ -424,6 +424,9 @@ void replica_log(struct replica *r, enum replica_log_level level,
     __attribute__((format(printf, 4, 5)));
 void replica_fatal(struct replica *r, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
+/* The same, because of what the own disk has. */
+void replica_damaged(struct replica *r, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
 /* For a log line: quoted, escaped, cut. Until the next call. */
 const char *quoted(struct replica *r, struct slice text);
 

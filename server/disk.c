@@ -56,6 +56,7 @@ struct disk {
     void *arg;
     int64_t warn_ms;             /* loop thread only; 0: never */
     size_t queued;               /* loop thread only */
+    bool damaged;                /* loop thread only */
     struct answers taken;        /* loop thread only */
     struct store_result *passed; /* loop thread only: what done gets */
     size_t passed_capacity;
@@ -154,6 +155,10 @@ void disk_stop(struct disk *disk)
     CHECK(pthread_join(disk->second, NULL) == 0);
     (void)event_del(&disk->event);
     (void)close(disk->wake_fd); /* nothing was written through it */
+    if (disk->damaged && store_mark_damaged(disk->store) != 0) {
+        log_event(LOG_ERROR, "disk_failed", "reason=\"%s\"",
+                  store_failure(disk->store));
+    }
     store_close(disk->store);
     lane_finish(&disk->submitted);
     lane_finish(&disk->log);
@@ -168,6 +173,11 @@ void disk_stop(struct disk *disk)
     CHECK(pthread_cond_destroy(&disk->second_work) == 0);
     CHECK(pthread_mutex_destroy(&disk->mutex) == 0);
     mem_free(disk);
+}
+
+void disk_damaged(struct disk *disk)
+{
+    disk->damaged = true;
 }
 
 static size_t lane_waiting(const struct lane *lane)

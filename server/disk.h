@@ -17,6 +17,9 @@ struct disk *disk_start(struct event_base *base, struct store *store,
                         disk_done_fn *done, void *arg);
 void disk_stop(struct disk *disk); /* finishes what was submitted, joins,
                                     * closes the store */
+/* What it holds is damage that only the tree could tell: marked when it stops,
+ * so that a member of an ensemble sets it aside at its next start. */
+void disk_damaged(struct disk *disk);
 /* Copies the ops. Ownership of their payload references goes over with them and
  * comes back to be dropped on the loop thread. */
 void disk_submit(struct disk *disk, const struct store_op *ops, size_t count);

@@ -351,6 +351,9 @@ static void look_ahead(struct loop *loop, size_t from)
             log_event(LOG_ERROR, e->log.event, "%.*s", (int)e->log.text.len,
                       (const char *)e->log.text.ptr);
             loop->failure = ERR_CORRUPT;
+            if (e->log.damage) {
+                disk_damaged(loop->disk);
+            }
         }
     }
 }

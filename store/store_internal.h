@@ -46,9 +46,6 @@ int store_open_copy(struct store *store);
 /* After ERR_CORRUPT, with everything closed but the locks: an empty store that
  * is recovering, with the epoch that was promised. ERR_IO. */
 int store_set_aside(struct store *store);
-/* Damage found while the server runs: its next start sets everything aside.
- * ERR_IO. */
-int store_mark_damaged(struct store *store);
 
 /* ---- beside.c */
 /* LevelDB closed and opened when nobody reads it: its memory comes back. */

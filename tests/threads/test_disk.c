@@ -4,8 +4,9 @@
  * What is claimed: answers come in order and once each; everything queued goes
  * as one batch; the log lane goes first, a slow op waits 50 ms at most, and one
  * of LevelDB runs beside the log, which does not wait for it; a fence waits for
- * both lanes and holds both; an idle disk is told so; a failed write ends the
- * process before anything else is answered. */
+ * both lanes and holds both; an idle disk is told so; damage is marked behind
+ * all else; a failed write ends the process before anything else is answered.
+ */
 #include <event2/event.h>
 #include <pthread.h>
 #include <stdio.h>
@@ -39,6 +40,7 @@ struct store {
     struct call calls[100000];
     size_t count;
     size_t idles, tidied;
+    size_t marked_behind; /* so many calls; 0: not */
 };
 
 static void write_down(struct store *store, const struct store_op *ops,
@@ -132,6 +134,12 @@ const char *store_failure(const struct store *store)
 {
     (void)store;
     return "the disk is made of cheese";
+}
+
+int store_mark_damaged(struct store *store)
+{
+    store->marked_behind = store->count;
+    return 0;
 }
 
 void store_close(struct store *store)
@@ -430,6 +438,22 @@ static void stopping_finishes_what_was_submitted(void)
     submit(&rig, STORE_CHECKPOINT, 1);
     disk_stop(rig.disk);
     CHECK(rig.store->count == 1001);
+    CHECK(rig.store->marked_behind == 0);
+    event_base_free(rig.base);
+    mem_free(rig.store);
+}
+
+static void damage_is_marked_when_all_else_is_done(void)
+{
+    struct rig rig;
+
+    rig_init(&rig);
+    submit(&rig, STORE_APPEND, 1);
+    submit(&rig, STORE_CHECKPOINT, 1);
+    disk_damaged(rig.disk);
+    submit(&rig, STORE_APPEND, 2);
+    disk_stop(rig.disk);
+    CHECK(rig.store->marked_behind == 3);
     event_base_free(rig.base);
     mem_free(rig.store);
 }
@@ -468,6 +492,7 @@ int main(void)
     a_fence_waits_for_both_lanes_and_holds_both();
     an_idle_disk_is_told_so();
     stopping_finishes_what_was_submitted();
+    damage_is_marked_when_all_else_is_done();
     (void)puts("disk thread: ok");
     return 0;
 }

@@ -320,6 +320,7 @@ static void carry_out(struct rig *rig)
                 break;
             case REPLICA_FATAL:
                 rig->fatal = true;
+                rig->damaged |= effect->log.damage;
                 /* fall through */
             case REPLICA_LOG:
                 buf_printf(&rig->log, "%s %.*s\n", effect->log.event,

@@ -30,6 +30,7 @@ struct rig {
     uint64_t last_conn_id;
     int64_t now_ms, wall_ms;
     bool serving, accepting, fatal; /* accepting: or read-only */
+    bool damaged;
     size_t steps;                   /* so far */
     size_t asked[16];               /* of the disk, by enum store_op_type */
     size_t effects_max;             /* of one step */

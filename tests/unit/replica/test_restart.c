@@ -220,6 +220,7 @@ Test(replica_restart, a_lost_record_is_found)
     rig_settle(&rig);
     cr_assert(rig.fatal);
     cr_assert(!rig.serving);
+    cr_assert(rig.damaged);
     rig_expect_log(&rig, "fatal reason=\"the checkpoint is damaged");
 }
 
@@ -234,6 +235,7 @@ Test(replica_restart, a_forged_record_is_found)
     rig_start(&rig);
     rig_settle(&rig);
     cr_assert(rig.fatal);
+    cr_assert(rig.damaged);
     rig_expect_log(&rig, "its digests differ");
 }
 
@@ -246,6 +248,7 @@ Test(replica_restart, a_failing_disk_ends_everything)
     fake_disk_fail_next(rig.disk, ERR_IO);
     rig_disk(&rig);
     cr_assert(rig.fatal);
+    cr_assert_not(rig.damaged); /* what it has given before may be right */
     rig_expect_log(&rig, "fatal reason=\"the disk failed");
     /* Nothing is acknowledged after it, whatever comes. */
     rig_settle(&rig);

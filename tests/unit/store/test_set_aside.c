@@ -251,6 +251,32 @@ Test(store_set_aside, damage_that_is_read_while_serving_is_set_aside_next_time)
     cr_assert(has_file(&bench, "damaged.1/checkpoint/CURRENT"));
 }
 
+/* The bytes are as they were written, and what they say cannot be. */
+Test(store_set_aside, damage_that_only_the_tree_tells_is_set_aside_next_time)
+{
+    fill_and_stop();
+    bench_open(&bench);
+    cr_assert_eq(store_mark_damaged(bench.store), 0);
+    put_range(&bench, E5 + 41, E5 + 42);
+    epochs(&bench, 6, 6);
+    bench_close(&bench);
+    bench_open(&bench);
+    expect_recovering(6);
+    cr_assert(has_file(&bench, "damaged.1/" SEGMENT));
+    cr_assert(has_file(&bench, "damaged.1/checkpoint/CURRENT"));
+}
+
+Test(store_set_aside, alone_nothing_is_marked)
+{
+    bench.options.set_aside = false;
+    fill_and_stop();
+    bench_open(&bench);
+    cr_assert_eq(store_mark_damaged(bench.store), 0);
+    bench_close(&bench);
+    bench_open(&bench);
+    expect_whole();
+}
+
 /* ---- every byte ---- */
 
 static void save(void)
