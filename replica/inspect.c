@@ -188,6 +188,15 @@ bool inspect_learner(const struct replica *replica, size_t index,
     return true;
 }
 
+void inspect_waiting(const struct replica *replica, char *text, size_t size)
+{
+    CHECK(size > 0);
+    text[0] = '\0';
+    if (!replica->serving) {
+        zab_waiting(replica->zab, text, size);
+    }
+}
+
 bool inspect_cluster_id(const struct replica *replica,
                         uint8_t id[PEER_CLUSTER_ID_SIZE])
 {

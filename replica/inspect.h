@@ -62,6 +62,10 @@ struct inspect_op_count {
 void inspect_server(const struct replica *replica,
                     struct inspect_server *server);
 
+/* Why it does not serve, as a sentence for people; "": it serves, or is about
+ * to. */
+void inspect_waiting(const struct replica *replica, char *text, size_t size);
+
 /* A leader's view of another member. */
 struct inspect_learner {
     uint64_t id;

@@ -32,6 +32,7 @@ server_libserver_a_SOURCES = \
 	server/peer_hello.c \
 	server/peer_internal.h \
 	server/peer_link.c \
+	server/waiting.c server/waiting.h \
 	server/watchdog.c server/watchdog.h
 server_libs = server/libserver.a $(replica_libs) $(store_libs) \
 	$(EVENT_LIBS) -lpthread

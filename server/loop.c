@@ -20,6 +20,7 @@
 #include "server/disk.h"
 #include "server/net.h"
 #include "server/net_peer.h"
+#include "server/waiting.h"
 #include "server/watchdog.h"
 
 #define TICK_MS 20
@@ -83,6 +84,7 @@ struct loop {
     uint64_t space_free;    /* as last reported */
     bool space_low, space_known;
 
+    struct waiting waiting;
     struct watchdog *watchdog; /* while it runs */
     bool stopping;
     int64_t handing_over_since_ms; /* monotonic; 0: not asked to end */
@@ -450,6 +452,9 @@ static void on_tick(evutil_socket_t fd, short what, void *arg)
     loop->tick_due_ms += TICK_MS;
     loop_input(loop, &input);
     tell_space(loop);
+    if (loop->peers != NULL) {
+        waiting_look(&loop->waiting, loop->replica, loop->now_ms);
+    }
 }
 
 static void on_signal(evutil_socket_t fd, short what, void *arg)

@@ -156,6 +156,8 @@ bool zab_cluster_id(const struct zab *zab, uint8_t id[PEER_CLUSTER_ID_SIZE]);
 bool zab_has_tree(const struct zab *zab);
 /* The elected leader or its follower, serving or not: for people to read. */
 const char *zab_phase_name(const struct zab *zab);
+/* Why it has no role yet, as a sentence for people; "": it has one. */
+void zab_waiting(const struct zab *zab, char *text, size_t size);
 /* May replica/ speak with it over the quorum link? Leader: the learner is
  * synced. Learner: it is our leader and we serve. */
 bool zab_peer_synced(const struct zab *zab, uint64_t peer_id);

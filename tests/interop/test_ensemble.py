@@ -7,6 +7,7 @@ ENSEMBLE_KIND=apache runs what both must do against Apache ZooKeeper."""
 import os
 import re
 import resource
+import shutil
 import sys
 import threading
 import time
@@ -506,6 +507,63 @@ def test_quorum_lost_by_kills_and_back_by_starts():
         assert kz.retry(kz.get, '/x')[1].ephemeralOwner == session
         kz.retry(kz.set, '/x', b'1')
         done(kz)
+
+
+def await_reason(member, why):
+    """Until the last thing it says of its waiting begins so."""
+    def says():
+        lines = [line for line in member.log_text().splitlines()
+                 if ' event=waiting ' in line]
+        return lines and 'why="%s' % why in lines[-1]
+
+    wait_for(says, '%r to wait because: %s' % (member, why), 30)
+
+
+def test_who_waits_says_why():
+    corral_only('log lines are ours')
+    with Ensemble(servers=3) as e:
+        one, two, three = e.servers
+        one.start()
+        await_reason(one, 'empty, it waits for all voters, or for a leader; '
+                     'no link to: 2, 3')
+        two.start()
+        await_reason(one, 'empty, it waits for all voters, or for a leader; '
+                     'no link to: 3')
+        three.start()
+        e.wait_serving()
+        two.stop()
+        three.stop()
+        await_reason(one, 'no quorum of the voters is connected; '
+                     'no link to: 2, 3')
+        two.wipe()
+        three.wipe()
+        two.start()
+        three.start()
+        await_reason(one, 'no quorum of the voters has its data; '
+                     'without a vote: 2, 3')
+        await_reason(two, 'empty, it waits for a leader to copy from; '
+                     'not empty: 1')
+
+
+def test_data_of_another_server_are_refused():
+    corral_only('ZooKeeper serves them')
+    with Ensemble(servers=3) as e:
+        e.start()
+        e.wait_serving()
+        one, two = e.servers[:2]
+        one.stop()
+        two.stop()
+        for name in ('state.0', 'state.1'):
+            shutil.copy(os.path.join(one.data_dir, name),
+                        os.path.join(two.data_dir, name))
+        two.start()
+        assert two.wait_exit() == 1
+        assert 'these are the data of server 1, and myid says 2' in \
+            two.log_text()
+        two.wipe()
+        one.start()
+        two.start()
+        e.wait_serving()
 
 
 def test_followers_clients_keep_their_connection_through_an_election():
