@@ -31,10 +31,10 @@ struct rig {
     int64_t now_ms, wall_ms;
     bool serving, accepting, fatal; /* accepting: or read-only */
     bool damaged;
-    size_t steps;                   /* so far */
-    size_t asked[16];               /* of the disk, by enum store_op_type */
-    size_t effects_max;             /* of one step */
-    size_t bytes_max;               /* sent to clients in one step */
+    size_t steps;       /* so far */
+    size_t asked[16];   /* of the disk, by enum store_op_type */
+    size_t effects_max; /* of one step */
+    size_t bytes_max;   /* sent to clients in one step */
 };
 
 void rig_init(struct rig *rig);
