@@ -30,6 +30,7 @@ server_libserver_a_SOURCES = \
 	server/peer_accept.c \
 	server/peer_dial.c \
 	server/peer_hello.c \
+	server/peer_rival.c \
 	server/peer_internal.h \
 	server/peer_link.c \
 	server/waiting.c server/waiting.h \

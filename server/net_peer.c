@@ -95,6 +95,7 @@ void net_peer_close(struct net_peer *net)
         peer_dial_stop(&net->members[i].dial);
         for (int link = 0; link < PEER_LINKS_COUNT; link++) {
             peer_link_free(net->members[i].links[link]);
+            peer_link_free(net->members[i].rivals[link]);
         }
     }
     free_all(&net->strangers);
@@ -236,6 +237,14 @@ void net_peer_send(struct net_peer *net, enum peer_link link, uint64_t peers,
     peer_msg_finish(msg);
 }
 
+/* Who waited for the end of a link need not wait any more. */
+static void let_in(struct net_peer *net, size_t member, enum peer_link link)
+{
+    if (net->members[member].rivals[link] != NULL) {
+        peer_hello_agree(net->members[member].rivals[link]);
+    }
+}
+
 /* Takes the place of the link at this end, if there is one. */
 static void leave(struct net_peer *net, size_t member, enum peer_link link,
                   const char *why)
@@ -297,6 +306,7 @@ void net_peer_drop(struct net_peer *net, enum peer_link link, uint64_t peers,
     for (size_t i = 0; i < net->members_count; i++) {
         if ((peers >> i & 1) != 0 && net->members[i].links[link] != NULL) {
             leave(net, i, link, why);
+            let_in(net, i, link);
             if (link == PEER_LINK_ELECTION && peer_dials(net, i)) {
                 dial_again(net, i, false);
             }
@@ -366,6 +376,7 @@ static void report_down(struct peer_conn *conn)
 
     net->members[member].links[link] = NULL;
     peer_link_free(conn);
+    let_in(net, member, link);
     if (link == PEER_LINK_ELECTION && peer_dials(net, member)) {
         dial_again(net, member, lasted);
     }
@@ -467,14 +478,14 @@ static void sweep_list(struct list *conns, int64_t now_ms, int64_t late_ms,
     }
 }
 
-static void write_note(struct net_peer *net, enum peer_note note, uint64_t id,
+static void write_note(struct net_peer *net, enum peer_note note,
                        struct slice about)
 {
     struct log_line line;
 
     log_begin(&line, LOG_WARN, "peer_refused");
-    if (id != 0) {
-        log_int(&line, "id", (int64_t)id);
+    if (net->notes[note].id != 0) {
+        log_int(&line, "id", (int64_t)net->notes[note].id);
     }
     log_text(&line, "reason", net->notes[note].why);
     if (about.ptr != NULL) {
@@ -493,14 +504,15 @@ void peer_note(struct net_peer *net, enum peer_note note, uint64_t id,
 {
     int64_t now_ms = clock_monotonic_ms();
 
+    net->notes[note].id = id;
+    net->notes[note].why = why;
     if (net->notes[note].at_ms != 0 &&
         now_ms - net->notes[note].at_ms < NOTE_EVERY_MS) {
         net->notes[note].held_back++;
         return;
     }
     net->notes[note].at_ms = now_ms;
-    net->notes[note].why = why;
-    write_note(net, note, id, about);
+    write_note(net, note, about);
 }
 
 /* The last ones that were held back, when no other comes. */
@@ -511,7 +523,7 @@ static void sweep_notes(struct net_peer *net, int64_t now_ms)
             now_ms - net->notes[i].at_ms >= NOTE_EVERY_MS) {
             net->notes[i].at_ms = now_ms;
             net->notes[i].held_back--; /* the line is one of them */
-            write_note(net, (enum peer_note)i, 0, slice_make(NULL, 0));
+            write_note(net, (enum peer_note)i, slice_make(NULL, 0));
         }
     }
 }
@@ -530,9 +542,13 @@ static void on_sweep(evutil_socket_t fd, short what, void *arg)
     for (size_t i = 0; i < net->members_count; i++) {
         for (int link = 0; link < PEER_LINKS_COUNT; link++) {
             struct peer_conn *conn = net->members[i].links[link];
+            struct peer_conn *rival = net->members[i].rivals[link];
 
             if (conn != NULL && conn->stage == PEER_UP) {
                 sweep_link(conn, now_ms, late_ms);
+            }
+            if (rival != NULL) {
+                peer_rival_sweep(rival, now_ms, late_ms);
             }
         }
         peer_dial_sweep(&net->members[i].dial, now_ms, late_ms);

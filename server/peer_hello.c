@@ -18,6 +18,7 @@ struct refusal {
 
 static void take(struct peer_conn *conn, struct slice frame);
 static void take_strangers(struct peer_conn *conn, const struct hello *hello);
+static void refuse(struct peer_conn *conn, uint64_t id, struct refusal no);
 static void take_answer(struct peer_conn *conn, const struct hello *hello);
 
 /* What we say of ourselves on this link. */
@@ -173,20 +174,40 @@ static void take_strangers(struct peer_conn *conn, const struct hello *hello)
     struct net_peer *net = conn->net;
     struct hello ours = our_hello(conn, hello->sender);
     struct refusal no = check(net, &ours, hello);
-    size_t member = index_of(net, hello->sender);
 
-    if (no.text != NULL) {
-        if (member != SIZE_MAX) {
-            net->members[member].refused++;
-        }
-        peer_note(net, no.note, hello->sender, no.text, slice_make(NULL, 0));
-        ours.refused = slice_from_text(no.text);
-        say(conn, &ours);
-        peer_link_close(conn);
-        return;
-    }
-    conn->member = member;
+    conn->member = index_of(net, hello->sender);
     conn->version = hello_version(&ours, hello);
+    if (no.text != NULL) {
+        refuse(conn, hello->sender, no);
+    } else if (!peer_rival_holds(conn)) {
+        peer_hello_agree(conn);
+    }
+}
+
+static void refuse(struct peer_conn *conn, uint64_t id, struct refusal no)
+{
+    struct hello ours = our_hello(conn, id);
+
+    if (conn->member != SIZE_MAX) {
+        conn->net->members[conn->member].refused++;
+    }
+    peer_note(conn->net, no.note, id, no.text, slice_make(NULL, 0));
+    ours.refused = slice_from_text(no.text);
+    say(conn, &ours);
+    peer_link_close(conn);
+}
+
+void peer_hello_refuse(struct peer_conn *conn, enum peer_note note,
+                       const char *why)
+{
+    refuse(conn, conn->net->members[conn->member].id,
+           (struct refusal){note, why});
+}
+
+void peer_hello_agree(struct peer_conn *conn)
+{
+    struct hello ours = our_hello(conn, conn->net->members[conn->member].id);
+
     say(conn, &ours);
     peer_link_watch(conn, false, false);
     peer_link_move(conn, PEER_AGREED);

@@ -3,6 +3,7 @@
  * net_peer.c     members, what the replica says and is told, the sweep
  * peer_link.c    the bytes of one connection, bounded output
  * peer_hello.c   who it is: hellos checked, refusals
+ * peer_rival.c   one more link of a member that has one
  * peer_accept.c  the two ports, strangers
  * peer_dial.c    names, connects, the pauses between attempts
  *
@@ -30,6 +31,7 @@
 #define PEER_SILENCE_MS 1500  /* without a byte: broken */
 #define PEER_KEEPALIVE_MS 300 /* nothing said for so long: four zero bytes */
 #define PEER_HELLO_MS 2000    /* from the connect to the other's hello */
+#define PEER_RIVAL_MS 600     /* in which a link that works is heard */
 #define PEER_DIAL_MS 4000     /* an attempt with the name and all addresses */
 /* To one address. Short, since a lost SYN is sent again only a second later: a
  * link is to be back soon after a network. Now and then long, for far places.
@@ -54,6 +56,7 @@
 enum peer_stage {
     PEER_CONNECTING, /* dialled: the socket is not there yet */
     PEER_GREETING,   /* the other's hello is awaited */
+    PEER_RIVAL,      /* has said hello as one whose link is up */
     PEER_AGREED,     /* net_peer_work() tells the replica that it is up */
     PEER_UP,
     PEER_BROKEN,  /* it was up; net_peer_work() tells that it is down */
@@ -105,8 +108,9 @@ struct peer_dial {
 struct peer_member {
     uint64_t id;
     const struct config_server_line *line;
-    struct peer_conn *links[PEER_LINKS_COUNT]; /* UP or BROKEN */
-    struct peer_dial dial;                     /* of the election link */
+    struct peer_conn *links[PEER_LINKS_COUNT];  /* UP or BROKEN */
+    struct peer_conn *rivals[PEER_LINKS_COUNT]; /* RIVAL; the latest */
+    struct peer_dial dial;                      /* of the election link */
     char address[64];
     uint64_t bytes_in, bytes_out, connects, refused;
 };
@@ -124,6 +128,7 @@ enum peer_note {
     PEER_NOTE_CLUSTER,
     PEER_NOTE_DIRECTION,
     PEER_NOTE_PORT,
+    PEER_NOTE_RIVAL,
     PEER_NOTE_REFUSED, /* us, by the one whom we dialled */
     PEER_NOTES_COUNT
 };
@@ -162,6 +167,7 @@ struct net_peer {
     struct {
         int64_t at_ms;
         uint64_t held_back;
+        uint64_t id; /* of the last one; 0: unknown */
         const char *why;
     } notes[PEER_NOTES_COUNT];
 };
@@ -196,6 +202,15 @@ void peer_link_close(struct peer_conn *conn);
 /* peer_hello.c */
 void peer_hello_say(struct peer_conn *conn); /* the dialler's */
 void peer_hello_read(struct peer_conn *conn);
+/* To who dialled us: AGREED; or CLOSING, if it can be told. why: static. */
+void peer_hello_agree(struct peer_conn *conn);
+void peer_hello_refuse(struct peer_conn *conn, enum peer_note note,
+                       const char *why);
+
+/* peer_rival.c */
+/* Its hello is good. True: it is RIVAL now. */
+bool peer_rival_holds(struct peer_conn *conn);
+void peer_rival_sweep(struct peer_conn *rival, int64_t now_ms, int64_t late_ms);
 
 /* peer_accept.c */
 int peer_accept_open(struct net_peer *net);

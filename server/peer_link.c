@@ -67,6 +67,8 @@ void peer_link_move(struct peer_conn *conn, enum peer_stage stage)
         net->strangers_count--;
     } else if (conn->stage == PEER_CLOSING) {
         net->closing_count--;
+    } else if (conn->stage == PEER_RIVAL) {
+        net->members[conn->member].rivals[conn->link] = NULL;
     }
     list_remove(&conn->in);
     conn->stage = stage;
@@ -79,6 +81,8 @@ void peer_link_move(struct peer_conn *conn, enum peer_stage stage)
     } else if (stage == PEER_CLOSING) {
         net->closing_count++;
         list_push_back(&net->closing, &conn->in);
+    } else if (stage == PEER_RIVAL) {
+        net->members[conn->member].rivals[conn->link] = conn;
     }
 }
 

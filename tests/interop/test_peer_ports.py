@@ -199,6 +199,31 @@ def refused_hellos(e):
             assert b'another cluster' in answer, answer
 
 
+def impostors(e):
+    """Hellos without a fault, of members that have these very links."""
+    leader = e.leader()
+    victims = [(2, f, leader, leader.quorum_port) for f in e.followers()]
+    victims += [(1, a, b, b.election_port) for a in e.servers
+                for b in e.servers if a.id > b.id]
+    refused = 0
+    began = time.monotonic()
+    while time.monotonic() < began + 5:
+        socks = []
+        for link, member, server, port in victims:
+            s = socket.create_connection((server.host, port), 20)
+            s.sendall(hello(link, member.id, server.id))
+            socks.append(s)
+        for s in socks:
+            s.settimeout(20)
+            try:
+                refused += b'has a link' in s.recv(65536)
+            except ConnectionResetError:
+                pass
+            s.close()
+    assert refused > 10, refused
+    return '%d refused' % refused
+
+
 def half_open(e):
     """Connections that say nothing, or half a hello, are closed in time."""
     socks = []
@@ -275,7 +300,8 @@ def ten_thousand(e):
 
 
 ATTACKS = (garbage, http, clients_at_the_wrong_port, long_frames,
-           damaged_hellos, refused_hellos, half_open, resets, ten_thousand)
+           damaged_hellos, refused_hellos, impostors, half_open, resets,
+           ten_thousand)
 
 
 # ---- what must hold
