@@ -150,6 +150,37 @@ void client_drain(struct replica *r, struct conn *conn)
     }
 }
 
+bool client_reads_done(struct replica *r, struct conn *conn)
+{
+    struct order_head head;
+
+    if (r->job.type != JOB_NONE) {
+        (void)job_slice(r);
+        return false;
+    }
+    while (conn->state != CONN_GONE && order_head(conn->order, &head) &&
+           head.type != ORDER_WAITING) {
+        struct slice bytes = blob_bytes(head.bytes);
+
+        if (head.type == ORDER_REPLY) {
+            reply_send_packet(r, conn, bytes);
+        } else if (conn->output >= r->config.output_mark) {
+            return true; /* nobody waits for one who takes no answers */
+        } else if (r->budget <= 0) {
+            return false;
+        } else if (!read_run(r, conn, slice_after(bytes, HELD_PREFIX),
+                             (int64_t)bytes_load64(bytes.ptr))) {
+            read_job_begin(r, conn, head.bytes);
+            return false;
+        } else {
+            r->budget -= COST_FRAME;
+            conn_answered(r, conn);
+        }
+        order_pop(conn->order);
+    }
+    return true;
+}
+
 static void take_read(struct replica *r, struct conn *conn, struct slice frame,
                       int64_t taken_ms)
 {

@@ -3,6 +3,7 @@
 #include "base/check.h"
 #include "replica/replica_internal.h"
 
+static bool reads_done(struct replica *r, const struct txn *txn);
 static void create_session(struct replica *r, const struct txn *txn);
 static bool tell_events(struct replica *r);
 static bool tell_conns(struct replica *r, const struct tree_event *event);
@@ -26,6 +27,7 @@ void deliver_begin(struct replica *r, zxid_t zxid, struct blob *payload)
     CHECK(zxid > r->zxid_delivered);
     arena_reset(r->delivery_arena);
     d->active = true;
+    d->reads_done = false;
     d->applied = false;
     d->fired = false;
     d->event_at = 0;
@@ -43,6 +45,10 @@ bool deliver_slice(struct replica *r)
 {
     struct delivery *d = &r->delivery;
 
+    if (!d->reads_done && !reads_done(r, &d->txn)) {
+        return false;
+    }
+    d->reads_done = true;
     if (!d->applied) {
         if (d->txn.op == ZK_OP_CREATE_SESSION) {
             d->result = (struct apply_result){.op = ZK_OP_CREATE_SESSION};
@@ -88,6 +94,22 @@ void event_send(struct replica *r, struct conn *conn, enum zk_event_type type,
     client_event_write(type, zxid, path, packet);
     packet_send(r, conn, slice_make(packet, size));
     r->budget -= COST_EVENT;
+}
+
+/* What a client has asked before a write of its own does not show it, though it
+ * may have waited for its turn, or for a round, until now. */
+static bool reads_done(struct replica *r, const struct txn *txn)
+{
+    const struct wait *entry = NULL;
+    struct conn *conn = NULL;
+
+    if (txn->origin_id == r->self_id) {
+        entry = wait_find(r, txn->origin_request);
+    }
+    if (entry != NULL && entry->kind == WAIT_WRITE) {
+        conn = conn_find(r, entry->conn_id);
+    }
+    return conn == NULL || client_reads_done(r, conn);
 }
 
 static void create_session(struct replica *r, const struct txn *txn)

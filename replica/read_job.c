@@ -18,18 +18,24 @@ static void job_end(struct replica *r);
 
 void read_job_start(struct replica *r, struct conn *conn, struct blob *held)
 {
+    /* Deliveries that wait go first, else long reads could hold them up for
+     * ever. */
+    if (r->job.type != JOB_NONE || r->queue.count > 0) {
+        conn_wait_turn(r, conn);
+    } else {
+        read_job_begin(r, conn, held);
+    }
+}
+
+void read_job_begin(struct replica *r, struct conn *conn, struct blob *held)
+{
     struct job *job = &r->job;
     struct slice bytes = blob_bytes(held);
     const struct znode *node = NULL;
     size_t head = HEAD_SIZE;
     int err;
 
-    /* Deliveries that wait go first, else long reads could hold them up for
-     * ever. */
-    if (job->type != JOB_NONE || r->queue.count > 0) {
-        conn_wait_turn(r, conn);
-        return;
-    }
+    CHECK(job->type == JOB_NONE);
     arena_reset(r->job_arena);
     job->conn = conn;
     job->frame = blob_ref(held);

@@ -178,7 +178,7 @@ struct queued {
 
 /* The delivery under way. */
 struct delivery {
-    bool active, applied, fired;
+    bool active, reads_done, applied, fired;
     zxid_t zxid;
     struct blob *payload;
     struct txn txn;
@@ -568,6 +568,10 @@ void client_answer_sync(struct replica *r, uint64_t origin_request,
                         const struct wait *wait);
 /* Sends what is ready at the head of its queue, runs held reads. */
 void client_drain(struct replica *r, struct conn *conn);
+/* Runs what was asked before the first request that is not answered yet, now
+ * that this is about to be delivered: so it is confirmed, too, without a round
+ * (linear.c), that all before it is here. False: not done yet. */
+bool client_reads_done(struct replica *r, struct conn *conn);
 
 /* ---- read.c, read_list.c, read_watches.c */
 /* Answers; false: it is long and must become a job (nothing was done). */
@@ -576,6 +580,8 @@ bool read_run(struct replica *r, struct conn *conn, struct slice frame,
 /* The head of the connection's queue; or puts it with those who wait. held: the
  * frame behind its prefix. */
 void read_job_start(struct replica *r, struct conn *conn, struct blob *held);
+/* The same at once, before what is about to be delivered. */
+void read_job_begin(struct replica *r, struct conn *conn, struct blob *held);
 bool job_slice(struct replica *r); /* false: more to do */
 void job_cancel(struct replica *r);
 enum zk_code read_find(const struct replica *r, struct slice path,

@@ -199,8 +199,28 @@ Test(replica_linear, order_is_kept_with_writes)
     rig_send(rig, client, request_plain(ZK_OP_CLOSE_SESSION));
     rig_settle(rig);
     rig_expect(client, "1 exists z1 -101\n2 create z2 /a\n"
-                       "3 exists z3 v0 c0\n4 closeSession z3\n");
+                       "3 exists z2 v0 c0\n4 closeSession z3\n");
     cr_assert(client->closed);
+}
+
+/* The second read's round is not even begun when the write is committed. */
+Test(replica_linear, a_read_does_not_see_a_later_write_of_its_client)
+{
+    struct test_client *client;
+    struct txn txn;
+
+    peers_follow(&peers, 2);
+    client = peers_connect(&peers, 9);
+    rig_send(rig, client, exists("/a"));
+    rig_send(rig, client, exists("/a"));
+    expect_rounds(1);
+    rig_send(rig, client, request_create("/a", "", ZK_PERSISTENT));
+    txn = peers_create(&peers, "/a");
+    peers_deliver(&peers, &txn);
+    rig_expect(client, "1 exists z1 -101\n2 exists z1 -101\n"
+                       "3 create z2 /a\n");
+    rig_send(rig, client, exists("/a"));
+    rig_expect(client, "");
 }
 
 Test(replica_linear, who_reads_and_goes_leaves_nothing)
@@ -219,4 +239,42 @@ Test(replica_linear, who_reads_and_goes_leaves_nothing)
     answer_round(peers_last(&peers));
     rig_expect(two, "1 exists z2 v0 c1\n");
     cr_assert_eq(rig_view(rig).outstanding, 0);
+}
+
+/* Plain reads, too, however little is done in a step: all is committed at once.
+ */
+static void expect_reads_before_writes(uint32_t units)
+{
+    struct test_client *client;
+    struct txn txn;
+
+    peers_finish(&peers);
+    peers_init(&peers, 1, 3, 0);
+    rig->config.slice_units = units;
+    peers_follow(&peers, 2);
+    client = peers_connect(&peers, 9);
+    rig_send(rig, client, request_create("/a", "", ZK_PERSISTENT));
+    txn = peers_create(&peers, "/a");
+    peers_propose(&peers, &txn);
+    rig_send(rig, client, request_watch(ZK_OP_EXISTS, "/b", false));
+    rig_send(rig, client, request_path(ZK_OP_GET_ALL_CHILDREN_NUMBER, "/"));
+    rig_send(rig, client, request_watch(ZK_OP_EXISTS, "/b", false));
+    rig_send(rig, client, request_create("/b", "", ZK_PERSISTENT));
+    txn = peers_create(&peers, "/b");
+    peers_propose(&peers, &txn);
+    rig_send(rig, client, request_watch(ZK_OP_EXISTS, "/b", false));
+    rig_settle(rig);
+    rig_expect(client, "");
+    peers_commit(&peers);
+    rig_settle(rig);
+    rig_expect(client, "1 create z2 /a\n2 exists z2 -101\n"
+                       "3 getAllChildrenNumber z2 4\n4 exists z2 -101\n"
+                       "5 create z3 /b\n6 exists z3 v0 c0\n");
+}
+
+Test(replica_linear, nor_does_a_plain_read)
+{
+    for (uint32_t units = 4; units < 60; units++) {
+        expect_reads_before_writes(units);
+    }
 }
