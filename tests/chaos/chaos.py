@@ -97,6 +97,8 @@ def run(args, directory, log):
         violations, counts = checkers.check(histories, final,
                                             strict=args.kind == 'corral')
         findings += [str(v) for v in violations] + end(cluster)
+        if not counts.get('ops'):
+            findings.append('no operation of any client was answered')
         summary(args, rounds, nemesis, counts, log)
         return findings
     finally:

@@ -363,6 +363,9 @@ def attack(e, name, writers):
 
 def main():
     wanted = sys.argv[1:]
+    unknown = set(wanted) - {name.__name__ for name in ATTACKS}
+    if unknown:
+        sys.exit('no such attack: %s' % ' '.join(sorted(unknown)))
     failed = ran = 0
     writers = []
     with tempfile.TemporaryDirectory(prefix='corral-test-') as directory, \
