@@ -32,6 +32,7 @@ server_libserver_a_SOURCES = \
 	server/peer_hello.c \
 	server/peer_rival.c \
 	server/peer_internal.h \
+	server/peer_lines.c \
 	server/peer_link.c \
 	server/waiting.c server/waiting.h \
 	server/watchdog.c server/watchdog.h

@@ -257,13 +257,7 @@ static void leave(struct net_peer *net, size_t member, enum peer_link link,
     }
     at->links[link] = NULL;
     if (conn->stage == PEER_UP) {
-        struct log_line line;
-
-        log_begin(&line, LOG_INFO, "peer_left");
-        log_text(&line, "link", peer_link_name(link));
-        log_int(&line, "id", (int64_t)at->id);
-        log_text(&line, "reason", why);
-        log_end(&line);
+        peer_line(conn, "peer_left", why);
     }
     peer_link_close(conn);
 }
@@ -346,7 +340,6 @@ static void report_up(struct peer_conn *conn)
 {
     struct net_peer *net = conn->net;
     struct peer_member *member = &net->members[conn->member];
-    struct log_line line;
 
     leave(net, conn->member, conn->link, "replaced by another");
     if (conn->dial != NULL) {
@@ -356,11 +349,7 @@ static void report_up(struct peer_conn *conn)
     member->links[conn->link] = conn;
     member->connects++;
     peer_link_move(conn, PEER_UP);
-    log_begin(&line, LOG_INFO, "peer_up");
-    log_text(&line, "link", peer_link_name(conn->link));
-    log_int(&line, "id", (int64_t)member->id);
-    log_int(&line, "version", conn->version);
-    log_end(&line);
+    peer_line(conn, "peer_up", NULL);
     conn->up_ms = clock_monotonic_ms();
     conn->heard_ms = conn->up_ms;
     peer_link_watch(conn, true, peer_link_unsent(conn) > 0);
@@ -552,6 +541,7 @@ static void on_sweep(evutil_socket_t fd, short what, void *arg)
             }
         }
         peer_dial_sweep(&net->members[i].dial, now_ms, late_ms);
+        peer_lines_sweep(&net->members[i]);
     }
     peer_dial_sweep(&net->leader_dial, now_ms, late_ms);
     sweep_list(&net->strangers, now_ms, late_ms, PEER_HELLO_MS);

@@ -2,6 +2,7 @@
  *
  * net_peer.c     members, what the replica says and is told, the sweep
  * peer_link.c    the bytes of one connection, bounded output
+ * peer_lines.c   the log lines of links that come and go
  * peer_hello.c   who it is: hellos checked, refusals
  * peer_rival.c   one more link of a member that has one
  * peer_accept.c  the two ports, strangers
@@ -113,6 +114,8 @@ struct peer_member {
     struct peer_dial dial;                      /* of the election link */
     char address[64];
     uint64_t bytes_in, bytes_out, connects, refused;
+    int64_t lines_ms, lines_left; /* peer_lines.c */
+    uint64_t lines_held;
 };
 
 /* One line a second of each kind; the rest is counted. */
@@ -198,6 +201,11 @@ size_t peer_link_unsent(const struct peer_conn *conn);
 void peer_link_end(struct peer_conn *conn, const char *why);
 /* Nobody's any more: what is in output is sent, then the end of the stream. */
 void peer_link_close(struct peer_conn *conn);
+
+/* peer_lines.c */
+/* event: "peer_up" and the like; why NULL: the version instead. */
+void peer_line(struct peer_conn *conn, const char *event, const char *why);
+void peer_lines_sweep(struct peer_member *member);
 
 /* peer_hello.c */
 void peer_hello_say(struct peer_conn *conn); /* the dialler's */

@@ -7,7 +7,6 @@
 #include "base/check.h"
 #include "base/clock.h"
 #include "base/err.h"
-#include "base/log.h"
 #include "base/mem.h"
 #include "server/peer_internal.h"
 
@@ -310,17 +309,6 @@ bool peer_link_write(struct peer_conn *conn)
 
 /* ---- the end ---- */
 
-static void note_down(const struct peer_conn *conn, const char *why)
-{
-    struct log_line line;
-
-    log_begin(&line, LOG_INFO, "peer_down");
-    log_text(&line, "link", peer_link_name(conn->link));
-    log_int(&line, "id", (int64_t)conn->net->members[conn->member].id);
-    log_text(&line, "reason", why);
-    log_end(&line);
-}
-
 void peer_link_end(struct peer_conn *conn, const char *why)
 {
     struct peer_dial *dial = conn->dial;
@@ -329,7 +317,7 @@ void peer_link_end(struct peer_conn *conn, const char *why)
         return;
     }
     if (conn->stage == PEER_UP) {
-        note_down(conn, why);
+        peer_line(conn, "peer_down", why);
         peer_link_watch(conn, false, false);
         (void)close(conn->fd);
         conn->fd = -1;

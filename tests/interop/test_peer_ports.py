@@ -224,6 +224,19 @@ def impostors(e):
     return '%d refused' % refused
 
 
+def callers(e):
+    """Links that nobody has or wants: to a follower from the other one."""
+    one, other = e.followers()
+    count = 0
+    began = time.monotonic()
+    while time.monotonic() < began + 3:
+        with socket.create_connection((one.host, one.quorum_port), 20) as s:
+            s.sendall(hello(2, other.id, one.id))
+            assert s.recv(65536)
+        count += 1
+    return '%d links' % count
+
+
 def half_open(e):
     """Connections that say nothing, or half a hello, are closed in time."""
     socks = []
@@ -300,8 +313,8 @@ def ten_thousand(e):
 
 
 ATTACKS = (garbage, http, clients_at_the_wrong_port, long_frames,
-           damaged_hellos, refused_hellos, impostors, half_open, resets,
-           ten_thousand)
+           damaged_hellos, refused_hellos, impostors, callers, half_open,
+           resets, ten_thousand)
 
 
 # ---- what must hold
@@ -311,7 +324,10 @@ def lines(server):
 
 
 def links_lost(server):
-    return len(re.findall('event=peer_(down|left)', server.log_text()))
+    """A learner's link is counted at its other end, as one to the leader:
+    strangers may have had some of the former."""
+    return len(re.findall('event=peer_(down|left) link=(election|leader)',
+                          server.log_text()))
 
 
 class Before:
