@@ -133,10 +133,13 @@ class Member:
         environment = ['%s=%s' % item for item in self.env.items()]
         command = ['setpriv', '--pdeathsig', 'KILL'] + self.prefix + \
             ['env'] + environment + self.ensemble.command(self)
+        # In a session of its own: when the parent of a group with a stopped
+        # process ends, the whole group gets SIGHUP, the test too.
         with open(self.log_path, 'ab') as log:
             self.process = SPAWNER.submit(
                 subprocess.Popen, command, stdin=subprocess.DEVNULL,
-                stdout=log, stderr=log, cwd=self.directory).result()
+                stdout=log, stderr=log, cwd=self.directory,
+                start_new_session=True).result()
         return self
 
     def wait_serving(self, deadline_s=60.0):
