@@ -23,7 +23,7 @@ static size_t payloads_bytes(const struct peer_msg *msg);
 static zxid_t raise_zxid(struct conn *conn, zxid_t zxid);
 static struct slice keep_text(struct replica *r, const char *text, int len);
 static void fatal(struct replica *r, bool damage, const char *format,
-                  va_list args);
+                  va_list args) __attribute__((format(printf, 3, 0)));
 
 void replica_effects_init(struct replica_effects *effects)
 {

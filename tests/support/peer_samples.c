@@ -147,7 +147,7 @@ static const struct sample samples[] = {
     {.msg = {.type = PEER_SESSION_MOVED}},
     {.msg = {.type = PEER_SESSION_MOVED, .session_moved = {MAX64, MAX64}}},
     {.msg = {.type = PEER_STATUS}, .payloads_count = 1, .payloads = {TEXT("")}},
-    {.msg = {.type = PEER_STATUS, .status = {true}},
+    {.msg = {.type = PEER_STATUS, .status = {.disk_low = true}},
      .payloads_count = 1,
      .payloads = {TEXT("sessionAsessionB")}},
     {.msg = {.type = PEER_STATUS, .status = {false, true}},
