@@ -102,9 +102,22 @@ static bool keeps_data(const char *dir, uint64_t number)
     return found;
 }
 
+/* The state files are kept as they are now, where the next start will put the
+ * rest. */
 int store_mark_damaged(struct store *store)
 {
-    return store->options.set_aside ? mark(store) : 0;
+    const struct volume *volume = &store->volume;
+    char path[VOLUME_PATH_SIZE];
+
+    if (!store->options.set_aside) {
+        return 0;
+    }
+    kept_path(volume->data_dir, next_number(volume), path);
+    if ((store->state.flags & STATE_SETTING_ASIDE) == 0 &&
+        (mkdir(path, 0700) == 0 || errno == EEXIST)) {
+        copy_state(store, path);
+    }
+    return mark(store);
 }
 
 /* What was promised is kept; what was taken up is gone. */
@@ -131,10 +144,14 @@ static int mark(struct store *store)
     return err != 0 ? err : file_sync_dir(volume, volume->data_dir);
 }
 
-/* For whoever looks at what was set aside; nothing here depends on it. */
+/* For whoever looks at what was set aside, or brings it back; nothing here
+ * depends on it. Once they are marked a copy that is there is the better one.
+ */
 static void copy_state(struct store *store, const char *to)
 {
     static const char *const names[STATE_SLOTS] = {"state.0", "state.1"};
+    int how =
+        (store->state.flags & STATE_SETTING_ASIDE) != 0 ? O_EXCL : O_TRUNC;
 
     for (int i = 0; i < STATE_SLOTS; i++) {
         char path[VOLUME_PATH_SIZE];
@@ -151,7 +168,7 @@ static void copy_state(struct store *store, const char *to)
         volume_path(path, to, names[i]);
         len = read(in, bytes, sizeof(bytes));
         (void)close(in); /* only read */
-        out = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+        out = open(path, O_WRONLY | O_CREAT | O_CLOEXEC | how, 0600);
         if (out >= 0) {
             /* On a full disk the copy is what there is no room for. */
             (void)!write(out, bytes, len > 0 ? (size_t)len : 0);

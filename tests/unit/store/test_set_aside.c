@@ -266,6 +266,40 @@ Test(store_set_aside, damage_that_only_the_tree_tells_is_set_aside_next_time)
     cr_assert(has_file(&bench, "damaged.1/checkpoint/CURRENT"));
 }
 
+static void bring_back(const char *name)
+{
+    char from[512];
+    char to[512];
+
+    (void)snprintf(from, sizeof(from), "%s/damaged.1/%s", bench.dir, name);
+    (void)snprintf(to, sizeof(to), "%s/%s", bench.dir, name);
+    cr_assert_eq(rename(from, to), 0, "%s", name);
+}
+
+/* Whoever finds that nothing was wrong with them has the epochs, too. */
+Test(store_set_aside, what_was_marked_while_serving_can_be_brought_back)
+{
+    char from[512];
+    char to[512];
+
+    fill_and_stop();
+    bench_open(&bench);
+    cr_assert_eq(store_mark_damaged(bench.store), 0);
+    bench_close(&bench);
+    bench_open(&bench);
+    expect_recovering(5);
+    bench_close(&bench);
+    (void)snprintf(from, sizeof(from), "%s/checkpoint", bench.dir);
+    (void)snprintf(to, sizeof(to), "%s/empty", bench.dir);
+    cr_assert_eq(rename(from, to), 0);
+    bring_back("state.0");
+    bring_back("state.1");
+    bring_back("checkpoint");
+    bring_back(SEGMENT);
+    bench_open(&bench);
+    expect_whole();
+}
+
 Test(store_set_aside, alone_nothing_is_marked)
 {
     bench.options.set_aside = false;
