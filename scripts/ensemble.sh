@@ -23,7 +23,7 @@ dir=./corral-data/ensemble
 
 number() { # NAME TEXT LEAST MOST
     case $2 in
-        '' | *[!0-9]* | ??????*) die "$1: not a number: $2" ;;
+        '' | *[!0-9]* | ??????* | 0?*) die "$1: not a number: $2" ;;
     esac
     if [ "$2" -lt "$3" ] || [ "$2" -gt "$4" ]; then
         die "$1: $2 is not between $3 and $4"

@@ -210,6 +210,9 @@ def test_what_is_wrong_is_said_and_nothing_started():
         with Run(place, 64000) as run:
             assert run.end() == 1
             assert '--base-port: 64000 is not between 1 and' in run.text()
+        with Run(place, '08181') as run:  # octal to the shell
+            assert run.end() == 1
+            assert '--base-port: not a number: 08181' in run.text(), run.text()
         # A setting that corrald refuses stops all, with its reason.
         with open(os.path.join(place, 'data', 'extra.cfg'), 'w') as f:
             f.write('tickTme=1\n')
