@@ -21,6 +21,7 @@ initLimit=20
 diskReserve=%(reserve)d
 preAllocSize=%(segment)d
 checkpointRecords=%(checkpoint)d
+linearizableReads=%(reads)s
 '''
 APACHE_CONFIG = '''tickTime=500
 minSessionTimeout=2000
@@ -108,6 +109,8 @@ class Cluster:
                  'checkpoint': rng.choice([20, 200, 1000])}
         # A page cache syncs in no time: then power cuts find nothing unsynced.
         self.sync_us_max = rng.choice([0, 3000, 20000])
+        # Reads that wait for a round are to be told from the writes behind them.
+        drawn['reads'] = rng.choice(['off', 'off', 'all'])
         self.config = (CONFIG if kind == 'corral' else APACHE_CONFIG) % drawn
         self.kind = kind
         self.network = network

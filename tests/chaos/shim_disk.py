@@ -31,6 +31,8 @@ class ShimDisk:
     it; all else works."""
 
     def __init__(self, library, directory, power=True):
+        if not os.path.isfile(library):  # the loader only warns
+            raise FileNotFoundError(library)
         self.directory = os.path.realpath(directory)
         os.makedirs(self.directory, exist_ok=True)
         # Hard links to lost files need the same file system.
