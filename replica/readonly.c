@@ -11,9 +11,9 @@
 static bool may_begin(const struct replica *r);
 static void close_silent(struct replica *r);
 static bool is_local(uint64_t id);
-static void open(struct replica *r, struct conn *conn, uint64_t id,
-                 const uint8_t password[16],
-                 const struct client_connect *connect);
+static void open_local(struct replica *r, struct conn *conn, uint64_t id,
+                       const uint8_t password[16],
+                       const struct client_connect *connect);
 
 void read_only_tick(struct replica *r)
 {
@@ -62,11 +62,11 @@ void read_only_open(struct replica *r, struct conn *conn,
     conn->has_read_only = connect->has_read_only;
     if (id == 0) {
         id = session_id_make(r->self_id, ++r->read_only_last);
-        open(r, conn, id, conn->random, connect);
+        open_local(r, conn, id, conn->random, connect);
     } else if (session != NULL &&
                session_password_equal(session, connect->request.password)) {
         session_password_copy(session, password);
-        open(r, conn, id, password, connect);
+        open_local(r, conn, id, password, connect);
     } else if (session != NULL || is_local(id)) {
         handshake_refuse(r, conn);
     } else {
@@ -128,9 +128,9 @@ static bool is_local(uint64_t id)
     return (id >> 32 & 0xffffff) == 0;
 }
 
-static void open(struct replica *r, struct conn *conn, uint64_t id,
-                 const uint8_t password[16],
-                 const struct client_connect *connect)
+static void open_local(struct replica *r, struct conn *conn, uint64_t id,
+                       const uint8_t password[16],
+                       const struct client_connect *connect)
 {
     conn->state = CONN_READ_ONLY;
     conn->session_id = id;
