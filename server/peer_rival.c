@@ -23,19 +23,22 @@ bool peer_rival_holds(struct peer_conn *conn)
     struct peer_conn *first = first_of(conn);
     struct peer_conn *other =
         conn->net->members[conn->member].rivals[conn->link];
+    int64_t since_ms = clock_monotonic_ms();
 
     if (first != NULL && first->reads) {
         peer_link_read(first); /* its end may have come already */
         first = first_of(conn);
     }
+    if (other != NULL) {
+        since_ms = other->since_ms; /* it dials again and again */
+        peer_link_end(other, "another one came");
+    }
     if (first == NULL) {
         return false;
     }
-    if (other != NULL) {
-        peer_link_end(other, "another one came");
-    }
     peer_link_watch(conn, false, false);
     peer_link_move(conn, PEER_RIVAL);
+    conn->since_ms = since_ms;
     return true;
 }
 

@@ -193,6 +193,29 @@ Test(net_peer, a_second_link_waits_no_longer_than_the_first_lives)
     (void)close(second);
 }
 
+/* Who is let wait gives up and dials again: the time goes on. */
+Test(net_peer, impatience_does_not_keep_a_second_link_waiting)
+{
+    struct loop *one = serve(1);
+    int first = raw_link(&rig, HELLO_QUORUM, 2, 1), fds[20];
+    struct hello hello = raw_hello(HELLO_QUORUM, 2, 1);
+    int64_t began_ms = clock_monotonic_ms();
+    size_t count = 0;
+
+    RIG_UNTIL(&rig, rig_told(one, UP, PEER_LINK_LEARNER, 2) == 1);
+    while (count < 20 && rig_told(one, UP, PEER_LINK_LEARNER, 2) == 1) {
+        fds[count] = raw_connect(&rig, rig.quorum_ports[0]);
+        raw_say(&rig, fds[count++], &hello);
+        rig_run(&rig, 200);
+    }
+    cr_assert_eq(rig_told(one, UP, PEER_LINK_LEARNER, 2), 2);
+    cr_assert_lt(clock_monotonic_ms() - began_ms, 1300);
+    while (count > 0) {
+        (void)close(fds[--count]);
+    }
+    (void)close(first);
+}
+
 Test(net_peer, an_effect_meets_the_link_that_it_was_decided_for)
 {
     struct loop *one = serve(1);
