@@ -76,6 +76,7 @@ static void zab_from(const struct config *config, struct zab_config *zab)
     zab->ticks_leader_timeout = zab_ticks(config->leader_timeout_ms);
     zab->bootstrap = config->bootstrap;
     zab->proposals_inflight_max = config->proposals_inflight_max;
+    zab->counter_max = config->counter_max;
     fill_random(zab->entropy, sizeof(zab->entropy));
     fill_random(&zab->seed, sizeof(zab->seed));
 }

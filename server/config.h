@@ -30,8 +30,9 @@ struct config {
     int32_t leader_heartbeat_ms, leader_timeout_ms;
     uint32_t election_bind_retries; /* tries in all; 0: for ever */
     uint32_t peer_version_max;      /* peerProtocolVersion */
-    bool quorum_listen_on_all;      /* else on the host of the own line */
-    int32_t listen_backlog;         /* -1: the system's */
+    uint32_t counter_max;      /* epochCounterMax; 0: near the counter's end */
+    bool quorum_listen_on_all; /* else on the host of the own line */
+    int32_t listen_backlog;    /* -1: the system's */
     uint32_t conns_per_address_max, conns_max; /* 0: no limit */
     uint32_t handshake_timeout_ms;             /* nio.sessionlessCnxnTimeout */
     uint32_t frame_size_max;                   /* jute.maxbuffer */

@@ -284,6 +284,7 @@ static const struct config_key keys[] = {
     RANGE("leaderHeartbeatMs", CONFIG_INT, leader_heartbeat_ms, 20, 60000, 1),
     RANGE("leaderTimeoutMs", CONFIG_INT, leader_timeout_ms, 100, 3600000, 1),
     RANGE("peerProtocolVersion", CONFIG_INT, peer_version_max, 1, 2, 1),
+    RANGE("epochCounterMax", CONFIG_INT, counter_max, 1000, I32, 1),
     {.name = "linearizableReads",
      .type = CONFIG_CHOICE,
      FIELD(linearizable_reads),

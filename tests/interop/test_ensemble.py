@@ -585,6 +585,70 @@ def test_followers_clients_keep_their_connection_through_an_election():
         done(*clients)
 
 
+def epoch_of(server):
+    found = re.search(r'Zxid: 0x([0-9a-f]+)', server.word('srvr'))
+    return int(found.group(1), 16) >> 32
+
+
+def test_epoch_changes_in_place_at_the_end_of_the_counter():
+    corral_only('ZooKeeper elects anew')
+    with running(observers=1, config='epochCounterMax=1000\n') as e:
+        leader = e.leader()
+        first = epoch_of(leader)
+        clients = [client(m.hosts) for m in e.servers]
+        seen = []
+        for i, kz in enumerate(clients):
+            kz.create('/x%d' % i, b'', ephemeral=True)
+            kz.add_listener(seen.append)
+        gap_s, sent = 0, 0
+        while epoch_of(leader) < first + 3:
+            began = time.monotonic()
+            asked = [kz.set_async('/x%d' % i, b'%d' % sent)
+                     for i, kz in enumerate(clients) for _ in range(50)]
+            versions = [reply.get(DEADLINE).version for reply in asked]
+            assert versions == sorted(versions[:50]) * len(clients), versions
+            gap_s = max(gap_s, time.monotonic() - began)
+            sent += 1
+        assert e.leader() is leader
+        assert seen == [], seen
+        print('%d writes, 3 epochs, slowest round of 200: %.0f ms' % (
+            200 * sent, gap_s * 1000))
+        done(*clients)
+
+
+def version_of(member, peer):
+    return member.metrics()['zk_corral_peer_%d_version' % peer.id]
+
+
+def test_servers_of_two_versions():
+    corral_only('the protocol between servers')
+    with Ensemble(observers=1) as e:
+        old = [e.servers[0], e.servers[3]]
+        for member in old:
+            member.config += 'peerProtocolVersion=1\n'
+        e.start()
+        e.wait_serving()
+        mover = raw(e.servers[0])
+        call(mover, 1, 'create', path='/own', data=b'', acl=zkwire.OPEN_ACL,
+             flags=1)
+        for upgraded in old:  # one after the other, as an operator does
+            for member in e.servers:
+                kz = client(member.hosts)
+                path = kz.create('/x', b'', sequence=True)
+                done(kz)
+                assert all(seen_by(other, path) for other in e.servers)
+            mover = resume(e.servers[2], mover)
+            call(mover, 1, 'setData', path='/own', data=b'1', version=-1)
+            assert version_of(e.servers[1], upgraded) == '1'
+            assert upgraded.stop() == 0
+            upgraded.config = e.config
+            upgraded.start()
+            e.wait_serving()
+        assert all(seen_by(member, '/own') for member in e.servers)
+        assert version_of(e.servers[1], e.servers[0]) == '2'
+        mover.close()
+
+
 def test_read_only_mode():
     with running(**READ_ONLY) as e:
         writer = client(e.leader().hosts)
