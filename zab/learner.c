@@ -253,7 +253,6 @@ static const char *on_new_epoch(struct zab *zab, const struct peer_msg *msg,
         return "an epoch out of place";
     }
     if (msg->epoch < floor && !MUTATION(4)) {
-        ZAB_MARK(zab, EPOCH_REFUSED);
         return "its epoch is below our promise";
     }
     /* A first leader that did not come to lead may have left its own id with

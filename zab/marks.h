@@ -12,7 +12,6 @@
     X(ELECTION_BLANK, "election: the first of an empty ensemble")              \
     X(ELECTION_NO_VOTE, "election: recovering, no vote")                       \
     X(EPOCH_RACE, "discovery: an epoch that was promised before")              \
-    X(EPOCH_REFUSED, "discovery: an epoch below our promise")                  \
     X(LEADER_BEHIND, "discovery: a follower has more: step down")              \
     X(SYNC_DIFF_EMPTY, "sync: nothing is missing")                             \
     X(SYNC_DIFF_MEMORY, "sync: DIFF from memory")                              \

@@ -3,7 +3,9 @@
  * its faults. */
 #include "base/check.h"
 #include "base/prng.h"
+#include "replica/inspect.h"
 #include "tests/sim/sim_internal.h"
+#include "zab/zab_internal.h"
 
 #define MILLION 1000000
 #define DAY_MS INT64_C(86400000)
@@ -69,6 +71,7 @@ static void draw_faults(struct prng *prng, struct sim_faults *faults)
         .skew = range(prng, 0, 1),
         .resign = rate(prng, 2000, 20000),
         .trap = rate(prng, 500, 10000),
+        .lie = rate(prng, 2000, 20000),
         .split_bytes = prng_below(prng, 3) == 0,
         /* The first election needs everybody. */
         .from_us = prng_below(prng, 8) == 0 ? 0 : 3 * SIM_SECOND,
@@ -131,6 +134,7 @@ static uint32_t rate_of(const struct sim_faults *faults, enum fault_kind kind)
         [FAULT_WALL_JUMP] = faults->wall_jump,
         [FAULT_RESIGN] = faults->resign,
         [FAULT_TRAP] = faults->trap,
+        [FAULT_LIE] = faults->lie,
     };
 
     return rates[kind];
@@ -273,6 +277,9 @@ static void fault_do(struct sim *sim, const struct fault *fault)
             break;
         case FAULT_TRAP:
             trap(sim, &prng);
+            break;
+        case FAULT_LIE:
+            sim->lie_due = true;
             break;
         case FAULT_KINDS_COUNT:
             UNREACHABLE();
@@ -475,15 +482,47 @@ static void restart(struct sim *sim, struct prng *prng)
 
 /* Never more copies lost than the promise covers: a quorum of others, none of
  * them blank, has taken up an epoch. */
+static bool is_dispensable(const struct sim *sim, unsigned id)
+{
+    unsigned whole = 0;
+
+    for (unsigned other = 1; other <= sim->options.voters; other++) {
+        const struct server *server = &sim->servers[other];
+        const struct zab *zab = server_zab(server);
+
+        if (other != id && disk_whole(server->disk) &&
+            (zab == NULL || !zab_blank(zab))) {
+            whole++;
+        }
+    }
+    return whole >= sim->options.voters / 2 + 1;
+}
+
+/* A tree that is not the leader's takes a bug of ours. What such a server does
+ * is the same when only what it is told of the leader's is wrong, at a place
+ * where it is already: then its tree is a right one for the checkers. */
+void faults_digest(struct sim *sim, const struct server *server,
+                   struct peer_msg *msg)
+{
+    struct inspect_point point;
+
+    inspect_point(server->replica, &point);
+    if (sim->calm || !point.whole || point.zxid < msg->zxid ||
+        !is_dispensable(sim, server->id)) {
+        return;
+    }
+    sim->lie_due = false;
+    sim->events++;
+    sim_trace(sim, server->id, "! its tree differs");
+    sim_count(sim, "trees that differ");
+    msg->digest.tree ^= 1;
+}
+
 static void wipe(struct sim *sim, struct prng *prng)
 {
     struct server *server = server_of(sim, range(prng, 1, sim->servers_count));
-    unsigned whole = 0;
 
-    for (unsigned id = 1; id <= sim->options.voters; id++) {
-        whole += id != server->id && disk_whole(sim->servers[id].disk) ? 1 : 0;
-    }
-    if (whole < sim->options.voters / 2 + 1) {
+    if (!is_dispensable(sim, server->id)) {
         return;
     }
     sim_count(sim, "disks replaced");

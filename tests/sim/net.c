@@ -107,6 +107,9 @@ void sim_peer_frame(struct sim *sim, struct wire *wire, unsigned part,
     } else if (msg.type == PEER_SESSION_MOVED) {
         sim_count(sim, "sessions moved away");
     }
+    if (msg.type == PEER_DIGEST && sim->lie_due && server->up) {
+        faults_digest(sim, server, &msg);
+    }
     if (sim->trap == msg.type) {
         faults_message(sim, wire, part, msg.type);
     }

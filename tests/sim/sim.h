@@ -43,6 +43,8 @@ struct sim_faults {
     uint32_t trap;       /* the next message of some kind sets one off: its
                           * reader or sender ends, or their link, or all of
                           * the reader's links */
+    uint32_t lie;        /* a learner is told that its tree is not the
+                          * leader's, while enough others have whole copies */
     uint64_t from_us;    /* none before */
     bool split_bytes;    /* frames arrive in small pieces, of one byte even */
 };

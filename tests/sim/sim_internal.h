@@ -136,6 +136,7 @@ enum fault_kind {
     FAULT_WALL_JUMP,
     FAULT_RESIGN,
     FAULT_TRAP,
+    FAULT_LIE,
     FAULT_KINDS_COUNT,
 };
 
@@ -204,6 +205,7 @@ struct sim {
     uint64_t burst_until_us; /* many faults, while others are mended */
     enum peer_msg_type trap; /* 0: none */
     uint64_t trap_draw;
+    bool lie_due;       /* of the next digest */
     bool power_cut_due; /* the trap is one for everybody */
 
     bool failed;
@@ -339,6 +341,8 @@ void faults_tick(struct sim *sim);
 void faults_heal(struct sim *sim);
 /* At one of the next messages of broadcast all servers lose power at once. */
 void faults_power_cut(struct sim *sim);
+void faults_digest(struct sim *sim, const struct server *server,
+                   struct peer_msg *msg);
 /* A message arrives, and is about to be stepped. */
 void faults_message(struct sim *sim, struct wire *wire, unsigned part,
                     enum peer_msg_type type);
