@@ -168,7 +168,8 @@ say_leader() {
     fi
 }
 
-# Those whose process is gone are reported once; the others go on.
+# Those whose process is gone are reported once; the others go on. Ctrl-C ends
+# them and reaches us, in either order.
 look_after() {
     left=0
     for id in $(seq $all); do
@@ -177,6 +178,8 @@ look_after() {
             continue
         fi
         [ "$pid" != 0 ] || continue
+        nap 0.2
+        [ -z "$stop" ] || return 0
         collect "$id"
         status=$?
         [ "$role_known" != "$id" ] || role_known=
