@@ -186,7 +186,7 @@ look_after() {
         say "server $id ended with status $status; the end of" \
             "$dir/$id/corrald.log:"
         tail -n 10 "$dir/$id/corrald.log" | sed 's/^/    /'
-        say "the others go on; this one again: $bin $dir/$id/zoo.cfg"
+        say "this one again: $bin $dir/$id/zoo.cfg >>$dir/$id/corrald.log 2>&1"
     done
     [ $left -gt 0 ]
 }
