@@ -7,6 +7,7 @@
 
 #define FREE_MAX 40
 #define ANOTHER_EVERY_MS 200
+#define HELD_MS 1000 /* then it is said how many were left out */
 
 static bool may_log(struct peer_member *member)
 {
@@ -58,7 +59,7 @@ void peer_lines_sweep(struct peer_member *member)
     struct log_line line;
 
     if (member->lines_held > 0 &&
-        clock_monotonic_ms() - member->lines_ms >= 5 * ANOTHER_EVERY_MS) {
+        clock_monotonic_ms() - member->lines_ms >= HELD_MS) {
         member->lines_ms = clock_monotonic_ms();
         log_begin(&line, LOG_WARN, "peer_flaps");
         log_int(&line, "id", (int64_t)member->id);

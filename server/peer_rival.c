@@ -47,12 +47,11 @@ void peer_rival_sweep(struct peer_conn *rival, int64_t now_ms, int64_t late_ms)
     struct peer_conn *first = first_of(rival);
 
     rival->since_ms = peer_not_later(rival->since_ms, late_ms, now_ms);
-    if (first == NULL) {
-        peer_hello_agree(rival);
-    } else if (now_ms - rival->since_ms < PEER_RIVAL_MS) {
+    if (first != NULL && now_ms - rival->since_ms < PEER_RIVAL_MS) {
         return;
-    } else if (first->reads &&
-               first->heard_ms - rival->since_ms >= HEARD_BEHIND_MS) {
+    }
+    if (first != NULL && first->reads &&
+        first->heard_ms - rival->since_ms >= HEARD_BEHIND_MS) {
         peer_hello_refuse(rival, PEER_NOTE_RIVAL,
                           "another one with its id has a link");
     } else {

@@ -1,6 +1,7 @@
 #include "server/waiting.h"
 
 #include <stdbool.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "base/log.h"
@@ -15,7 +16,7 @@ static void say(struct waiting *waiting, const char *why, int64_t now_ms)
     struct log_line line;
 
     waiting->said_ms = now_ms;
-    (void)strcpy(waiting->said, why); /* of the same size */
+    (void)snprintf(waiting->said, sizeof(waiting->said), "%s", why);
     log_begin(&line, LOG_INFO, "waiting");
     log_text(&line, "why", why);
     log_int(&line, "ms", now_ms - waiting->since_ms);
