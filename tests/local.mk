@@ -67,6 +67,7 @@ EXTRA_DIST += \
 	tests/interop/corral_server.py \
 	tests/interop/differential.py \
 	tests/interop/ensemble.py \
+	tests/interop/named_tests.py \
 	tests/interop/sessions.py \
 	tests/interop/java/Client.java \
 	tests/interop/test_clients.py \

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import tempfile
 
+import named_tests
 from corral_server import CorralServer, binary
 from ensemble import Ensemble
 
@@ -309,22 +310,5 @@ def test_command_line():
                                 'or directory\n'), err
 
 
-def main():
-    tests = {name: run for name, run in globals().items()
-             if name.startswith('test_')}
-    failed = 0
-    for name in sys.argv[1:] or tests:
-        try:
-            tests[name]()
-            print('ok      %s' % name, flush=True)
-        except Exception as e:  # the next test still says something
-            failed += 1
-            print('FAILED  %s: %s: %s' % (name, type(e).__name__, e),
-                  flush=True)
-            import traceback
-            traceback.print_exc()
-    return 1 if failed else 0
-
-
 if __name__ == '__main__':
-    sys.exit(main())
+    sys.exit(named_tests.main(globals()))

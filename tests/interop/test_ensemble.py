@@ -11,7 +11,6 @@ import shutil
 import sys
 import threading
 import time
-import traceback
 
 from kazoo.client import KazooClient, KazooState
 from kazoo.exceptions import (ConnectionLoss, NoAuthError, NoNodeError,
@@ -20,6 +19,7 @@ from kazoo.exceptions import (ConnectionLoss, NoAuthError, NoNodeError,
 from kazoo.protocol.states import KeeperState
 from kazoo.security import make_digest_acl
 
+import named_tests
 import sessions
 import zkwire
 from ensemble import Ensemble, wait_for
@@ -34,13 +34,9 @@ READ_ONLY = {'config': 'readonlymode.enabled=true\n'} if KIND == 'corral' \
 SESSION_MOVED = -118
 
 
-class Skip(Exception):
-    """The test means nothing here; its text says why."""
-
-
 def corral_only(why):
     if KIND != 'corral':
-        raise Skip('Corral only: ' + why)
+        raise named_tests.Skip('Corral only: ' + why)
 
 
 def running(**options):
@@ -411,7 +407,7 @@ SESSIONS = 5000
 def test_5000_sessions_move_when_their_server_dies():
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if hard != resource.RLIM_INFINITY and hard < SESSIONS + 200:
-        raise Skip('the limit of open files is %d' % hard)
+        raise named_tests.Skip('the limit of open files is %d' % hard)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     with running() as e:
         victim = e.followers()[0]
@@ -684,25 +680,5 @@ def test_read_only_mode():
         done(reader)
 
 
-def main():
-    tests = {name: run for name, run in globals().items()
-             if name.startswith('test_')}
-    failed = 0
-    for name in sys.argv[1:] or tests:
-        began = time.monotonic()
-        try:
-            tests[name]()
-            print('ok      %s (%.1f s)' % (name, time.monotonic() - began),
-                  flush=True)
-        except Skip as why:
-            print('skipped %s: %s' % (name, why), flush=True)
-        except Exception as e:  # the next test still says something
-            failed += 1
-            print('FAILED  %s: %s: %s' % (name, type(e).__name__, e),
-                  flush=True)
-            traceback.print_exc()
-    return 1 if failed else 0
-
-
 if __name__ == '__main__':
-    sys.exit(main())
+    sys.exit(named_tests.main(globals()))

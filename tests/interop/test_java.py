@@ -14,10 +14,10 @@ import sys
 import tempfile
 import threading
 import time
-import traceback
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 import apache_server  # noqa: E402
+import named_tests  # noqa: E402
 from ensemble import Ensemble, wait_for  # noqa: E402
 
 from kazoo.client import KazooClient  # noqa: E402
@@ -125,13 +125,10 @@ class Scene:
         return kz, states
 
 
-class Skipped(Exception):
-    """Says why."""
-
-
 def corral_only():
     if KIND == 'apache':
-        raise Skipped('Apache closes every connection when the leader dies')
+        raise named_tests.Skip(
+            "Apache closes every connection when the leader dies")
 
 
 def connections_stay(end_leader):
@@ -303,25 +300,9 @@ def main():
     if not apache_server.available() or shutil.which('javac') is None:
         print("skipped: Apache ZooKeeper's jars or javac are not installed")
         return 77
-    tests = {name: run for name, run in globals().items()
-             if name.startswith('test_')}
-    failed = 0
     with tempfile.TemporaryDirectory(prefix='java-test-') as directory:
         JavaClient.compile(directory)
-        for name in sys.argv[1:] or tests:
-            began = time.monotonic()
-            try:
-                tests[name]()
-                print('ok      %s (%.1f s)' % (name, time.monotonic() - began),
-                      flush=True)
-            except Skipped as why:
-                print('skipped %s: %s' % (name, why), flush=True)
-            except Exception as e:  # the next test still says something
-                failed += 1
-                print('FAILED  %s: %s: %s' % (name, type(e).__name__, e),
-                      flush=True)
-                traceback.print_exc()
-    return 1 if failed else 0
+        return named_tests.main(globals())
 
 
 if __name__ == '__main__':

@@ -13,10 +13,10 @@ import subprocess
 import sys
 import tempfile
 import threading
-import traceback
 
 from kazoo.client import KazooClient
 
+import named_tests
 from ensemble import PORT_FIRST, PORT_LAST, corrald, wait_for
 
 QUICKSTART = os.path.join(os.path.dirname(os.path.abspath(__file__)),
@@ -222,21 +222,5 @@ def test_what_is_wrong_is_said_and_nothing_started():
             assert run.lines[-1] == 'ensemble.sh: no server is left'
 
 
-def main():
-    tests = {name: run for name, run in globals().items()
-             if name.startswith('test_')}
-    failed = 0
-    for name in sys.argv[1:] or tests:
-        try:
-            tests[name]()
-            print('ok      %s' % name, flush=True)
-        except Exception as e:  # the next test still says something
-            failed += 1
-            print('FAILED  %s: %s: %s' % (name, type(e).__name__, e),
-                  flush=True)
-            traceback.print_exc()
-    return 1 if failed else 0
-
-
 if __name__ == '__main__':
-    sys.exit(main())
+    sys.exit(named_tests.main(globals()))

@@ -9,8 +9,6 @@ import os
 import subprocess
 import sys
 import threading
-import time
-import traceback
 
 from kazoo.client import KazooClient, KazooState
 from kazoo.exceptions import BadVersionError, ConnectionLoss
@@ -18,14 +16,11 @@ from kazoo.recipe.cache import TreeCache
 from kazoo.retry import KazooRetry
 
 import apache_server
+import named_tests
 from ensemble import Ensemble, wait_for
 
 KIND = os.environ.get('ENSEMBLE_KIND', 'corral')
 DEADLINE = 30
-
-
-class Skip(Exception):
-    """The test means nothing here; its text says why."""
 
 
 class Scene:
@@ -383,7 +378,7 @@ class JavaShell:
 
 def test_java_client_goes_on():
     if not apache_server.available():
-        raise Skip('Apache ZooKeeper is not installed')
+        raise named_tests.Skip('Apache ZooKeeper is not installed')
     with Scene() as scene:
         kz = scene.client()
         shell = JavaShell(scene.ensemble.hosts)
@@ -410,25 +405,5 @@ def test_java_client_goes_on():
             shell.close()
 
 
-def main():
-    tests = {name: run for name, run in globals().items()
-             if name.startswith('test_')}
-    failed = 0
-    for name in sys.argv[1:] or tests:
-        began = time.monotonic()
-        try:
-            tests[name]()
-            print('ok      %s (%.1f s)' % (name, time.monotonic() - began),
-                  flush=True)
-        except Skip as why:
-            print('skipped %s: %s' % (name, why), flush=True)
-        except Exception as e:  # the next test still says something
-            failed += 1
-            print('FAILED  %s: %s: %s' % (name, type(e).__name__, e),
-                  flush=True)
-            traceback.print_exc()
-    return 1 if failed else 0
-
-
 if __name__ == '__main__':
-    sys.exit(main())
+    sys.exit(named_tests.main(globals()))

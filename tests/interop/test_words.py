@@ -14,6 +14,7 @@ import threading
 from kazoo.client import KazooClient
 
 import apache_server
+import named_tests
 from corral_server import CorralServer, RawClient, wait_for
 from ensemble import Ensemble
 
@@ -572,22 +573,5 @@ def test_a_dump_given_up_lets_go():
             server.address, b'dump')).replace('/(3)', '/(2)', 1))
 
 
-def main():
-    tests = {name: run for name, run in globals().items()
-             if name.startswith('test_')}
-    failed = 0
-    for name in sys.argv[1:] or tests:
-        try:
-            tests[name]()
-            print('ok      %s' % name, flush=True)
-        except Exception as e:  # the next test still says something
-            failed += 1
-            print('FAILED  %s: %s: %s' % (name, type(e).__name__, e),
-                  flush=True)
-            import traceback
-            traceback.print_exc()
-    return 1 if failed else 0
-
-
 if __name__ == '__main__':
-    sys.exit(main())
+    sys.exit(named_tests.main(globals()))
