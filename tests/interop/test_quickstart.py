@@ -51,7 +51,9 @@ class Run:
              '--observers', str(observers), '--base-port', str(base),
              '--data', os.path.join(directory, 'data')],
             cwd=directory, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT, start_new_session=True)
+            stderr=subprocess.STDOUT, start_new_session=True,
+            # Tests that run in the background ignore it, and so would a shell.
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL))
         self.reader = threading.Thread(target=self.read, daemon=True)
         self.reader.start()
 
